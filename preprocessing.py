@@ -1,0 +1,238 @@
+"""Picture bytes to a model's input array: the one way to do it, in the gateway and in training.
+
+Every picture becomes RGB, upright by its EXIF orientation, on white where it is transparent, and is resized to
+the asked height and width without keeping the aspect. Scaling of pixel values is the model's own business, inside
+its graph.
+"""
+
+import io
+import struct
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, features
+
+DEFAULT_MAX_PIXELS: Final = 50_000_000
+
+_MEDIA_TYPES = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+    "AVIF": "image/avif",
+}
+#: The formats that are read, by Pillow's name, with their media types. AVIF depends on how Pillow was built.
+ACCEPTED_FORMATS: Final = MappingProxyType(
+    {name: media for name, media in _MEDIA_TYPES.items() if name != "AVIF" or features.check("avif")}
+)
+# Phones write JPEGs that carry a second picture; Pillow calls these MPO.
+_PILLOW_FORMATS = (*ACCEPTED_FORMATS, "MPO")
+
+# What Pillow's decoders let through when a file is damaged, beside their own OSError.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    struct.error,
+    NotImplementedError,
+)
+
+# Applied after the resize, on the small picture. Values of the EXIF tag Orientation (CIPA DC-008, 4.6.5).
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+
+
+class PictureError(ValueError):
+    """A picture that cannot be used; the message says what is wrong and what to change."""
+
+
+class NotAPictureError(PictureError):
+    """The bytes are no picture, or one in a format that is not read."""
+
+
+class TooManyPixelsError(PictureError):
+    """The picture would decode to more pixels than allowed; it was not decoded."""
+
+
+class CorruptPictureError(PictureError):
+    """The picture is truncated or damaged."""
+
+
+def decode_picture(
+    data: bytes, *, height: int, width: int, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> NDArray[np.uint8]:
+    """Decode a picture and resize it.
+
+    JPEGs are decoded at a reduced scale (libjpeg's DCT scaling), which is several times faster for photos from
+    a phone. Of animations and multi-page files the first frame counts.
+
+    Args:
+        data: A whole picture file in one of `ACCEPTED_FORMATS`.
+        height: Rows of the result.
+        width: Columns of the result.
+        max_pixels: Width times height above which a picture is refused from its header alone.
+
+    Returns:
+        A uint8 array of shape [height, width, 3], RGB.
+
+    Raises:
+        NotAPictureError: No picture, or a format that is not read.
+        TooManyPixelsError: More than `max_pixels`.
+        CorruptPictureError: Truncated or damaged.
+    """
+    _refuse_large_webp(data, max_pixels)
+    with _open(data, max_pixels) as picture:
+        pixels = picture.width * picture.height
+        if pixels > max_pixels:
+            raise _too_many_pixels(picture.width, picture.height, max_pixels)
+        side = max(height, width)
+        try:
+            picture.draft("RGB", (side, side))
+            picture.load()
+            orientation = _orientation(picture)
+            size = (height, width) if orientation in _SIDEWAYS else (width, height)
+            small = _to_rgb_or_rgba(picture).resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+        except _DECODER_ERRORS as error:
+            raise CorruptPictureError(
+                f"The {picture.format} picture is truncated or damaged ({error}). "
+                "Send the whole file, or save it anew."
+            ) from error
+    if small.mode == "RGBA":
+        white = Image.new("RGBA", small.size, "white")
+        small = Image.alpha_composite(white, small).convert("RGB")
+    if orientation in _UPRIGHT:
+        small = small.transpose(_UPRIGHT[orientation])
+    return np.asarray(small, dtype=np.uint8)
+
+
+def _open(data: bytes, max_pixels: int) -> Image.Image:
+    """Read the header only."""
+    try:
+        return Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        # Pillow's own, process-wide limit struck before ours could; it lies above any that makes sense here.
+        raise TooManyPixelsError(
+            f"The picture has far more pixels than the {max_pixels:,} allowed. Scale it down before sending."
+        ) from error
+    except _DECODER_ERRORS as error:
+        found = sniff_format(data)
+        if found in ACCEPTED_FORMATS:
+            raise CorruptPictureError(
+                f"The {found} picture is truncated or damaged in its header. "
+                "Send the whole file, or save it anew."
+            ) from error
+        what = f"a {found} file, which is not read here" if found else "not a picture"
+        raise NotAPictureError(f"The file is {what}. Send one of: {', '.join(ACCEPTED_FORMATS)}.") from error
+
+
+def _too_many_pixels(width: int, height: int, max_pixels: int) -> TooManyPixelsError:
+    return TooManyPixelsError(
+        f"The picture has {width} × {height} = {width * height:,} pixels; {max_pixels:,} are allowed. "
+        "Scale it down before sending."
+    )
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF orientation, 1 (upright) where there is none or it cannot be read."""
+    try:
+        value = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except _DECODER_ERRORS:
+        return 1  # A broken EXIF block is no reason to refuse a good picture.
+    return value if value in _UPRIGHT else 1
+
+
+def _to_rgb_or_rgba(picture: Image.Image) -> Image.Image:
+    """Bring any of Pillow's modes to RGB, or to RGBA where the picture has transparency."""
+    if picture.mode == "RGB" and "transparency" not in picture.info:
+        return picture
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        return Image.fromarray(_grey_to_bytes(np.asarray(picture), picture.mode)).convert("RGB")
+    return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+
+
+def _grey_to_bytes(grey: NDArray[np.generic], mode: str) -> NDArray[np.uint8]:
+    """Grey of more than 8 bits to 8: 16-bit by its high byte, others stretched over their own range.
+
+    Pillow's own conversion clips instead, which turns almost every such picture white.
+    """
+    if mode.startswith("I;16"):
+        return (grey.astype(np.uint16, copy=False) >> 8).astype(np.uint8)
+    values = np.nan_to_num(grey.astype(np.float32), posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    if high <= low:
+        return np.zeros(values.shape, np.uint8)
+    return ((values - low) * (255.0 / (high - low))).astype(np.uint8)
+
+
+def _refuse_large_webp(data: bytes, max_pixels: int) -> None:
+    """Check a WebP's canvas before Pillow sees it: it allocates two whole canvases as soon as it opens one.
+
+    Layouts of the three kinds of first chunk: RFC 9649, sections 2.5 to 2.7, and RFC 6386, section 9.1.
+    """
+    if len(data) < 30 or data[:4] != b"RIFF" or data[8:12] != b"WEBP":
+        return
+    match data[12:16]:
+        case b"VP8X":
+            width = 1 + int.from_bytes(data[24:27], "little")
+            height = 1 + int.from_bytes(data[27:30], "little")
+        case b"VP8L":
+            bits = int.from_bytes(data[21:25], "little")
+            width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        case b"VP8 ":
+            width = int.from_bytes(data[26:28], "little") & 0x3FFF
+            height = int.from_bytes(data[28:30], "little") & 0x3FFF
+        case _:
+            return
+    if width * height > max_pixels:
+        raise _too_many_pixels(width, height, max_pixels)
+
+
+_BMP_HEADER_SIZES = tuple(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
+
+
+def _starts(*magics: bytes) -> Callable[[bytes], bool]:
+    return lambda data: data.startswith(magics)
+
+
+def _brand(*brands: bytes) -> Callable[[bytes], bool]:
+    return lambda data: data[4:8] == b"ftyp" and data[8:12] in brands
+
+
+_SIGNATURES: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
+    ("JPEG", _starts(b"\xff\xd8\xff")),
+    ("PNG", _starts(b"\x89PNG\r\n\x1a\n")),
+    ("GIF", _starts(b"GIF87a", b"GIF89a")),
+    ("WEBP", lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP"),
+    ("TIFF", _starts(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    ("AVIF", _brand(b"avif", b"avis")),
+    ("HEIC", _brand(b"heic", b"heix", b"hevc", b"mif1", b"msf1")),
+    ("BMP", lambda data: data[:2] == b"BM" and data[14:18] in _BMP_HEADER_SIZES),
+    ("PDF", _starts(b"%PDF-")),
+    ("PSD", _starts(b"8BPS")),
+    ("JPEG XL", _starts(b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")),
+    ("JPEG 2000", _starts(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")),
+    ("SVG", lambda data: b"<svg" in data[:1024].lower()),
+    ("MP4 video", lambda data: data[4:8] == b"ftyp"),
+)
+
+
+def sniff_format(data: bytes) -> str | None:
+    """Name a file's format by its first bytes, read here or not; None where they tell nothing."""
+    return next((name for name, matches in _SIGNATURES if matches(data)), None)
