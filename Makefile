@@ -1,0 +1,29 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+
+.PHONY: help setup run test lint format check train conformance messages lock
+
+help: ## Show what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## Make .venv from the committed lock (the others do this by themselves)
+	@scripts/setup
+
+run: setup ## Start the model server and the gateway on 127.0.0.1:8000
+	@$(PY) -m scripts.run
+
+test: setup ## Run every test
+	@echo "Running the tests …"
+	@$(PY) -m pytest
+
+lint: setup ## ruff and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+format: setup ## Format the code
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+check: lint test ## What CI runs

@@ -1,0 +1,1 @@
+"""The HTTP gateway: pictures in over HTTP, sports out as JSON. Never imports TensorFlow."""

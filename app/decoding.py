@@ -1,0 +1,87 @@
+"""Decoding of pictures in a bounded pool of threads, so that the event loop stays free and memory bounded."""
+
+import asyncio
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import CorruptPicture, ServiceUnavailable, TooManyPixels, UnsupportedPicture
+from preprocessing import CorruptPictureError, NotAPictureError, TooManyPixelsError, decode_picture
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A decoded picture and what it took.
+
+    Attributes:
+        image: uint8 [height, width, 3], RGB.
+        queue_seconds: How long the picture waited for a thread.
+        decode_seconds: How long decoding took.
+    """
+
+    image: NDArray[np.uint8]
+    queue_seconds: float
+    decode_seconds: float
+
+
+class DecodePool:
+    """Decodes pictures in threads of its own.
+
+    Pillow lets go of the interpreter's lock while it decodes and resizes, so threads do run side by side.
+    """
+
+    def __init__(self, *, workers: int, queue: int, max_pixels: int, retry_after: int) -> None:
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        self._capacity = workers + queue
+        self._max_pixels = max_pixels
+        self._retry_after = retry_after
+        self._pending = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    async def decode(self, picture: bytes, *, height: int, width: int) -> Decoded:
+        """Decode a picture to the given size.
+
+        Raises:
+            ServiceUnavailable: As many pictures wait as may.
+            UnsupportedPicture: No picture, or a format that is not read.
+            TooManyPixels: Over the limit of pixels.
+            CorruptPicture: Truncated or damaged.
+        """
+        with self._lock:
+            if self._pending >= self._capacity:
+                raise ServiceUnavailable(
+                    "More pictures wait for decoding than this server takes on. Send it again a little later.",
+                    retry_after=self._retry_after,
+                )
+            self._pending += 1
+        future = self._executor.submit(self._decode, picture, height, width, time.perf_counter())
+        # On the thread's future, not on ours: a caller who goes away does not free a thread that is still busy.
+        future.add_done_callback(self._release)
+        try:
+            return await asyncio.wrap_future(future)
+        except NotAPictureError as error:
+            raise UnsupportedPicture(str(error)) from error
+        except TooManyPixelsError as error:
+            raise TooManyPixels(str(error)) from error
+        except CorruptPictureError as error:
+            raise CorruptPicture(str(error)) from error
+
+    def _decode(self, picture: bytes, height: int, width: int, submitted: float) -> Decoded:
+        started = time.perf_counter()
+        image = decode_picture(picture, height=height, width=width, max_pixels=self._max_pixels)
+        return Decoded(image, started - submitted, time.perf_counter() - started)
+
+    def _release(self, _: Future[Decoded]) -> None:
+        with self._lock:
+            self._pending -= 1

@@ -1,0 +1,43 @@
+"""The app, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from app.errors import add_error_handlers
+from app.middleware.request_id import RequestIdMiddleware
+from app.middleware.unread_body import UnreadBodyMiddleware
+from app.routes import health, sport_classifier
+from app.services import LifespanState, open_services
+from app.settings import Settings
+
+VERSION = "0.1.0"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the gateway. Nothing is opened before the app starts, and nothing is global.
+
+    Args:
+        settings: All there is to set; nothing else is read from the environment.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[LifespanState]:
+        async with open_services(settings) as services:
+            yield {"services": services}
+
+    app = FastAPI(
+        title="Sport Vision",
+        version=VERSION,
+        summary="Which sport is in the picture?",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+    )
+    add_error_handlers(app)
+    app.include_router(health.router)
+    app.include_router(sport_classifier.router)
+    # The last one added is the outermost.
+    app.add_middleware(RequestIdMiddleware)
+    app.add_middleware(UnreadBodyMiddleware)
+    return app

@@ -1,0 +1,54 @@
+"""The parts of the OpenAPI document that the routes cannot say by their types."""
+
+from typing import Any
+
+from app.errors import PROBLEM_MEDIA_TYPE
+from app.schemas import ProblemDetails
+from app.upload import FIELD
+from preprocessing import ACCEPTED_FORMATS
+
+_MEANINGS = {
+    401: "No token, or an unknown one.",
+    413: "The request body is over the limit.",
+    415: "Not multipart/form-data, or the file is not a picture in a supported format.",
+    422: "The field or a parameter is wrong, or the picture is damaged or has too many pixels.",
+    502: "The model server failed.",
+    503: "The model server, or the gateway, cannot answer just now; the header Retry-After says when to try again.",
+    504: "The answer did not come in time.",
+}
+
+#: The request body of every picture endpoint. `format: binary` is what makes SDK generators take a file.
+PICTURE_UPLOAD: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "title": "PictureUpload",
+                    "type": "object",
+                    "required": [FIELD],
+                    "properties": {
+                        FIELD: {
+                            "type": "string",
+                            "format": "binary",
+                            "description": f"The picture: {', '.join(ACCEPTED_FORMATS)}.",
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems that a route can answer with."""
+    reference = {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}
+    return {
+        status: {
+            "model": ProblemDetails,
+            "description": _MEANINGS[status],
+            "content": {PROBLEM_MEDIA_TYPE: reference},
+        }
+        for status in statuses
+    }

@@ -1,0 +1,166 @@
+"""Which version of a model answers now, and what input it takes: asked of the model server, never configured."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.errors import ServiceUnavailable
+from proto_client import ModelMetadata, ModelNotFound, ModelServerClient, ModelServerError, Signature
+
+INPUT = "images"
+OUTPUTS = ("probabilities", "class_ids", "class_names")
+SIGNATURE = "serving_default"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveVersion:
+    """A version that the model server has loaded.
+
+    Attributes:
+        version: Its number.
+        height: Rows of its input.
+        width: Columns of its input.
+    """
+
+    version: int
+    height: int
+    width: int
+
+
+class UnusableModelError(Exception):
+    """The model's signature is not that of a classifier of pictures; the message says where it differs."""
+
+
+class ServedModel:
+    """One model on the model server, and the version of it that is live.
+
+    `watch` looks again and again in the background; `refresh` looks at once. A version that cannot be used never
+    replaces one that can.
+    """
+
+    def __init__(
+        self,
+        client: ModelServerClient,
+        name: str,
+        *,
+        label: str | None,
+        refresh_seconds: float,
+        timeout: float,
+        retry_after: int,
+    ) -> None:
+        self.name = name
+        self._client = client
+        self._label = label
+        self._refresh_seconds = refresh_seconds
+        self._timeout = timeout
+        self._retry_after = retry_after
+        self._live: LiveVersion | None = None
+        self._refreshing: asyncio.Task[LiveVersion] | None = None
+
+    async def live(self) -> LiveVersion:
+        """Return the version last seen live, asking the model server only where none has been seen yet.
+
+        Raises:
+            ServiceUnavailable: There is none.
+        """
+        return self._live or await self.refresh()
+
+    async def refresh(self) -> LiveVersion:
+        """Ask the model server which version is live. Callers at the same time share one question.
+
+        Raises:
+            ServiceUnavailable: None is, or the server is away; the message gives the reason.
+        """
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._look(), name=f"look at {self.name}")
+            # Every caller may have gone away by the time it fails; then nobody else would read the exception.
+            self._refreshing.add_done_callback(lambda task: task.cancelled() or task.exception())
+        # Shielded: one caller who goes away must not take the answer from the others.
+        return await asyncio.shield(self._refreshing)
+
+    async def watch(self) -> None:
+        """Refresh for ever, logging what changes. Meant for a task that is cancelled at shutdown."""
+        reason: str | None = None
+        while True:
+            try:
+                await self.refresh()
+                reason = None
+            except ServiceUnavailable as problem:
+                if problem.detail != reason:
+                    reason = problem.detail
+                    _log.warning("%s", reason)
+            await asyncio.sleep(self._refresh_seconds)
+
+    async def _look(self) -> LiveVersion:
+        try:
+            metadata = await self._client.model_metadata(
+                self.name, version_label=self._label, timeout=self._timeout
+            )
+            live = _live_version(metadata)
+        except ModelNotFound as error:
+            self._live = None
+            raise self._unavailable(
+                f"is not loaded: {await self._why_not_loaded() or error.message}"
+            ) from error
+        except ModelServerError as error:
+            raise self._unavailable(f"cannot be asked: {error.message} ({error.code.name})") from error
+        except UnusableModelError as error:
+            raise self._unavailable(f"cannot be used: {error}") from error
+        if live != self._live:
+            _log.info(
+                "model %s: version %d is live, input %d × %d",
+                self.name,
+                live.version,
+                live.width,
+                live.height,
+            )
+            self._live = live
+        return live
+
+    async def _why_not_loaded(self) -> str:
+        """What the model server says of the versions it knows; empty where it says nothing."""
+        try:
+            versions = await self._client.model_status(self.name, timeout=self._timeout)
+        except ModelServerError:
+            return ""
+        return "; ".join(
+            f"version {status.version} is {status.state.name}"
+            + (f" ({status.message})" if status.message else "")
+            for status in versions
+        )
+
+    def _unavailable(self, what: str) -> ServiceUnavailable:
+        return ServiceUnavailable(f"The model {self.name} {what}.", retry_after=self._retry_after)
+
+
+def _live_version(metadata: ModelMetadata) -> LiveVersion:
+    """Read height and width off the signature.
+
+    Raises:
+        UnusableModelError: It is not as docs/architecture.md says it must be.
+    """
+    where = f"version {metadata.version}"
+    signature = metadata.signatures.get(SIGNATURE)
+    if signature is None:
+        raise UnusableModelError(f"{where} has no signature {SIGNATURE}")
+    height, width = _input_size(signature, where)
+    missing = [name for name in OUTPUTS if name not in signature.outputs]
+    if missing:
+        raise UnusableModelError(f"{where} lacks the outputs {', '.join(missing)}")
+    return LiveVersion(metadata.version, height, width)
+
+
+def _input_size(signature: Signature, where: str) -> tuple[int, int]:
+    spec = signature.inputs.get(INPUT)
+    if spec is None or len(signature.inputs) != 1:
+        raise UnusableModelError(f"{where} must have the one input {INPUT}, not {sorted(signature.inputs)}")
+    match spec.shape:
+        case (None, int() as height, int() as width, 3) if spec.dtype == np.dtype(np.uint8):
+            return height, width
+    raise UnusableModelError(
+        f"{where}: the input {INPUT} must be uint8 [batch, height, width, 3], not {spec.dtype} {spec.shape}"
+    )

@@ -1,0 +1,81 @@
+"""The gateway's settings, read from the environment with the prefix `SPORTVISION_`."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from catalogue.reading import SPORTS_FILE
+
+MIN_TOKEN_LENGTH = 16
+
+
+def usable_cpus() -> int:
+    """Count the cores that this process may run on, which in a container can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """Every setting of the gateway, with its default.
+
+    Raises:
+        pydantic.ValidationError: A value is out of range, or a token is missing or too short.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SPORTVISION_", frozen=True, extra="ignore")
+
+    environment: Literal["development", "production"] = "production"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    workers: Annotated[int, Field(ge=1, description="Gateway processes that share the port.")] = 1
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    tokens: Annotated[
+        tuple[SecretStr, ...],
+        Field(description="The bearer tokens that are let in, as a JSON list of strings."),
+    ] = ()
+
+    model_server: Annotated[str, Field(description="gRPC target of TensorFlow Serving.")] = "127.0.0.1:8500"
+    sport_model: Annotated[str, Field(description="The sport model's name on the model server.")] = (
+        "sport_classifier"
+    )
+    sport_model_label: Annotated[
+        str | None, Field(description="Ask for the version under this label; without it, for the latest.")
+    ] = None
+    model_refresh_seconds: Annotated[
+        float, Field(gt=0, description="How often the gateway looks which version is live.")
+    ] = 1.0
+    predict_timeout_seconds: Annotated[
+        float, Field(gt=0, description="For one picture: from the upload's end to the model's answer.")
+    ] = 10.0
+    retry_after_seconds: Annotated[int, Field(ge=1, description="What a 503 tells the caller to wait.")] = 2
+
+    max_upload_bytes: Annotated[int, Field(gt=0, description="Limit of the whole request body.")] = 20_000_000
+    max_pixels: Annotated[int, Field(gt=0, description="Width times height of a picture.")] = 50_000_000
+    decode_workers: Annotated[int, Field(ge=1, description="Threads that decode pictures.")] = Field(
+        default_factory=usable_cpus
+    )
+    decode_queue: Annotated[
+        int, Field(ge=0, description="Pictures that may wait for a decoding thread; beyond it, 503.")
+    ] = 64
+
+    catalogue_file: Annotated[Path, Field(description="The catalogue of sports.")] = SPORTS_FILE
+
+    @model_validator(mode="after")
+    def _check_tokens(self) -> Self:
+        if not self.tokens:
+            raise ValueError(
+                "no token is set, so nobody could call the API: set SPORTVISION_TOKENS to a JSON list of "
+                'tokens, such as ["…"]; `python -c "import secrets; print(secrets.token_urlsafe(32))"` makes one'
+            )
+        if any(len(token.get_secret_value()) < MIN_TOKEN_LENGTH for token in self.tokens):
+            raise ValueError(
+                f"every token in SPORTVISION_TOKENS must have at least {MIN_TOKEN_LENGTH} characters"
+            )
+        if any(not token.get_secret_value().isascii() for token in self.tokens):
+            raise ValueError("tokens in SPORTVISION_TOKENS must be ASCII, as HTTP headers are")
+        return self
