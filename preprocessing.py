@@ -1,8 +1,8 @@
 """Picture bytes to a model's input array: the one way to do it, in the gateway and in training.
 
-Every picture becomes RGB, upright by its EXIF orientation, on white where it is transparent, and is resized to
-the asked height and width without keeping the aspect. Scaling of pixel values is the model's own business, inside
-its graph.
+Every picture becomes RGB, upright by its EXIF orientation, on white where it is transparent, and is resized
+to the asked height and width without keeping the aspect. Scaling of pixel values is the model's own business,
+inside its graph.
 """
 
 import io
@@ -42,8 +42,8 @@ _DECODER_ERRORS = (
     LookupError,
     TypeError,
     ArithmeticError,
+    RuntimeError,
     struct.error,
-    NotImplementedError,
 )
 
 # Applied after the resize, on the small picture. Values of the EXIF tag Orientation (CIPA DC-008, 4.6.5).
@@ -80,8 +80,8 @@ def decode_picture(
 ) -> NDArray[np.uint8]:
     """Decode a picture and resize it.
 
-    JPEGs are decoded at a reduced scale (libjpeg's DCT scaling), which is several times faster for photos from
-    a phone. Of animations and multi-page files the first frame counts.
+    JPEGs are decoded at a reduced scale (libjpeg's DCT scaling), several times faster for phone photos.
+    Of animations and multi-page files the first frame counts.
 
     Args:
         data: A whole picture file in one of `ACCEPTED_FORMATS`.

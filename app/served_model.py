@@ -107,7 +107,9 @@ class ServedModel:
                 f"is not loaded: {await self._why_not_loaded() or error.message}"
             ) from error
         except ModelServerError as error:
-            raise self._unavailable(f"cannot be asked: {error.message} ({error.code.name})") from error
+            # gRPC's own words name addresses, which are for the log and not for callers.
+            self._log_once(f"the model server failed to tell of {self.name}: {error.message}")
+            raise self._unavailable(f"cannot be asked: the model server answers {error.code.name}") from error
         except UnusableModelError as error:
             raise self._unavailable(f"cannot be used: {error}") from error
         if live != self._live:
