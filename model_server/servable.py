@@ -1,0 +1,125 @@
+"""A SavedModel in memory, run by a TensorFlow 1 session as TensorFlow Serving runs it.
+
+The session (rather than ``tf.saved_model.load``) is what makes answers alike: the same graph pruning, the same
+Grappler passes and the same error texts.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import config_pb2
+
+from model_server.errors import ServingError, not_found, status_code
+from model_server.tensors import Array
+
+_LOG: Final = logging.getLogger(__name__)
+
+# Callers choose the output filter, so the number of prepared calls must have a bound.
+_PREPARED_LIMIT: Final = 64
+
+# What the Python loader raises for a directory that does not hold a loadable SavedModel.
+_LOAD_FAILURES: Final = (
+    OSError, DecodeError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, MemoryError,
+)  # fmt: skip
+
+
+class Servable:
+    """One loaded version.
+
+    Args:
+        path: The version's directory.
+        session_config: The ``ConfigProto`` of the session.
+
+    Attributes:
+        signatures: ``SignatureDef`` of each signature.
+
+    Raises:
+        ServingError: The directory does not hold a SavedModel tagged ``serve``, or it cannot be restored.
+    """
+
+    def __init__(self, path: Path, session_config: Any = None) -> None:
+        _check_files(path)
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=session_config)
+        try:
+            meta_graph = tf.compat.v1.saved_model.loader.load(
+                self._session, [tf.saved_model.SERVING], str(path)
+            )
+        except tf.errors.OpError as error:
+            self._session.close()
+            raise from_op_error(error) from error
+        except _LOAD_FAILURES as error:
+            self._session.close()
+            raise ServingError(grpc.StatusCode.INVALID_ARGUMENT, f"Could not load {path}: {error}") from error
+        self.signatures: Mapping[str, Any] = dict(meta_graph.signature_def)
+        self._prepared: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], Callable[..., Any]] = (
+            OrderedDict()
+        )
+        self._preparing = threading.Lock()
+        self._on_close: list[Callable[[], None]] = []
+
+    def run(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
+        """Runs the graph once.
+
+        Args:
+            feeds: Array of each fed tensor name (``serving_default_x:0``).
+            fetches: Tensor names to compute.
+
+        Returns:
+            One array for each fetch, in their order.
+
+        Raises:
+            ServingError: An operation failed, or a feed has the wrong dtype.
+        """
+        names = tuple(sorted(feeds))
+        try:
+            call = self._prepare(names, tuple(fetches))
+            outputs: list[Array] = call(*(feeds[name] for name in names))
+        except tf.errors.OpError as error:
+            raise from_op_error(error) from error
+        return outputs
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Registers what else is to be freed with this version."""
+        self._on_close.append(callback)
+
+    def close(self) -> None:
+        """Frees the session. No run may be under way."""
+        for callback in self._on_close:
+            callback()
+        self._prepared.clear()
+        self._session.close()
+
+    def _prepare(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., Any]:
+        with self._preparing:
+            call = self._prepared.get((feeds, fetches))
+            if call is None:
+                options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)
+                # The public make_callable() goes through Session.run() when there are feeds: it converts a wrong
+                # dtype silently, where the server must refuse it, and parses the fetches anew in every call.
+                call = self._session._make_callable_from_options(options)  # noqa: SLF001
+                self._prepared[feeds, fetches] = call
+                if len(self._prepared) > _PREPARED_LIMIT:
+                    self._prepared.popitem(last=False)
+            else:
+                self._prepared.move_to_end((feeds, fetches))
+            return call
+
+
+def from_op_error(error: Any) -> ServingError:
+    """Translates an error of TensorFlow's, whose codes are those of gRPC."""
+    return ServingError(status_code(error.error_code), str(error.message))
+
+
+def _check_files(path: Path) -> None:
+    if not any((path / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
+        raise not_found(
+            f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}. "
+            "Make sure the directory exists and that it holds a SavedModel"
+        )
