@@ -127,7 +127,7 @@ class PictureClassifier:
             raise self._too_late() from error
         except (ModelServerUnavailable, ModelServerBusy) as error:
             raise ServiceUnavailable(
-                f"The model server is away or busy: {error.message}. Send the picture again a little later.",
+                f"The model server is away or busy ({error.code.name}). Send the picture again a little later.",
                 retry_after=self._retry_after,
             ) from error
         except ModelServerError as error:

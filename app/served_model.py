@@ -92,7 +92,7 @@ class ServedModel:
             except ServiceUnavailable as problem:
                 if problem.detail != reason:
                     reason = problem.detail
-                    _log.warning("%s", reason)
+                    _log.warning("%s (%s)", reason, problem.__cause__)
             await asyncio.sleep(self._refresh_seconds)
 
     async def _look(self) -> LiveVersion:
@@ -107,8 +107,7 @@ class ServedModel:
                 f"is not loaded: {await self._why_not_loaded() or error.message}"
             ) from error
         except ModelServerError as error:
-            # gRPC's own words name addresses, which are for the log and not for callers.
-            self._log_once(f"the model server failed to tell of {self.name}: {error.message}")
+            # gRPC's own words name addresses, which are for the log (see `watch`) and not for callers.
             raise self._unavailable(f"cannot be asked: the model server answers {error.code.name}") from error
         except UnusableModelError as error:
             raise self._unavailable(f"cannot be used: {error}") from error

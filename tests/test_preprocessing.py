@@ -3,7 +3,6 @@ import random
 import struct
 import tracemalloc
 import zlib
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -20,37 +19,10 @@ from preprocessing import (
     decode_picture,
     sniff_format,
 )
+from tests.support.pictures import BLUE, GREEN, RED, WHITE, assert_near, corners, encoded, quadrants
 
 # Damaged files make Pillow warn of their metadata; what counts here is what decode_picture makes of them.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-
-RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
-
-
-def quadrants(width: int = 64, height: int = 48, mode: str = "RGB") -> Image.Image:
-    """Red, green, blue and white, clockwise from the upper left but for white in the lower right."""
-    picture = Image.new("RGB", (width, height), RED)
-    picture.paste(GREEN, (width // 2, 0, width, height // 2))
-    picture.paste(BLUE, (0, height // 2, width // 2, height))
-    picture.paste(WHITE, (width // 2, height // 2, width, height))
-    return picture.convert(mode)
-
-
-def encoded(picture: Image.Image, name: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, name, **options)
-    return buffer.getvalue()
-
-
-def corners(image: np.ndarray) -> list[tuple[int, ...]]:
-    """Upper left, upper right, lower left, lower right, away from the edges."""
-    height, width = image.shape[:2]
-    places = [(y, x) for y in (height // 4, 3 * height // 4) for x in (width // 4, 3 * width // 4)]
-    return [tuple(int(value) for value in image[place]) for place in places]
-
-
-def assert_near(found: Sequence[object], wanted: Sequence[object], tolerance: int = 12) -> None:
-    assert np.abs(np.array(found) - np.array(wanted)).max() <= tolerance, found
 
 
 @pytest.mark.parametrize("name", ACCEPTED_FORMATS)

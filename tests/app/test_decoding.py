@@ -1,0 +1,75 @@
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+
+import app.decoding
+from app.decoding import DecodePool
+from app.errors import ServiceUnavailable
+from app.settings import Settings
+from tests.support.gateway import PREDICT, gateway_client
+from tests.support.pictures import grey_jpeg
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Holds every decoding thread until set."""
+    event = threading.Event()
+
+    def held(*_: object, height: int, width: int, **__: object) -> np.ndarray:
+        assert event.wait(30)
+        return np.zeros((height, width, 3), np.uint8)
+
+    monkeypatch.setattr(app.decoding, "decode_picture", held)
+    yield event
+    event.set()
+
+
+async def test_beyond_workers_and_queue_it_is_busy(gate: threading.Event) -> None:
+    with DecodePool(workers=2, queue=3, max_pixels=100, retry_after=7) as pool:
+        waiting = [asyncio.create_task(pool.decode(b"", height=2, width=2)) for _ in range(5)]
+        await asyncio.sleep(0)
+        with pytest.raises(ServiceUnavailable) as caught:
+            await pool.decode(b"", height=2, width=2)
+        assert caught.value.headers == {"Retry-After": "7"}
+        gate.set()
+        assert [decoded.image.shape for decoded in await asyncio.gather(*waiting)] == [(2, 2, 3)] * 5
+        assert (await pool.decode(b"", height=3, width=2)).image.shape == (3, 2, 3)
+
+
+async def test_a_caller_who_gave_up_leaves_the_queue(gate: threading.Event) -> None:
+    with DecodePool(workers=1, queue=1, max_pixels=100, retry_after=1) as pool:
+        busy = asyncio.create_task(pool.decode(b"", height=2, width=2))
+        queued = asyncio.create_task(pool.decode(b"", height=2, width=2))
+        await asyncio.sleep(0)
+        queued.cancel()
+        await asyncio.gather(queued, return_exceptions=True)
+        third = asyncio.create_task(pool.decode(b"", height=2, width=2))
+        await asyncio.sleep(0)
+        assert not third.done()
+        gate.set()
+        await asyncio.gather(busy, third)
+
+
+async def test_health_answers_while_every_decoding_thread_is_busy(
+    gate: threading.Event, settings: Settings
+) -> None:
+    changed = settings.model_copy(update={"decode_workers": 1, "decode_queue": 1})
+    async with gateway_client(changed) as client:
+        pictures = [asyncio.create_task(client.post(PREDICT, files={"file": grey_jpeg(0)})) for _ in range(4)]
+        done, _ = await asyncio.wait(pictures, return_when=asyncio.FIRST_COMPLETED)
+        assert {task.result().status_code for task in done} == {503}
+        assert (await client.get("/healthz")).json() == {"status": "alive"}
+        gate.set()
+        statuses = sorted([(await task).status_code for task in pictures])
+    assert statuses == [200, 200, 503, 503]
+
+
+async def test_a_request_id_is_made_where_the_caller_s_is_unfit(client: httpx.AsyncClient) -> None:
+    for unfit in ("", "two words", "x" * 129, "a;b"):
+        made = (await client.get("/healthz", headers={"X-Request-ID": unfit})).headers["x-request-id"]
+        assert len(made) == 32
+        assert made.isalnum()
