@@ -21,7 +21,7 @@ def main() -> None:
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
             name = "_".join(["SPORTVISION", *(str(part).upper() for part in problem["loc"][:1])])
-            print(f"{name}: {problem['msg']}", file=sys.stderr)
+            print(f"{name}: {problem['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         sys.exit(2)
     uvicorn.run(
         "app.__main__:create_app_from_environment",

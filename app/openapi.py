@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from fastapi import FastAPI
+
 from app.errors import PROBLEM_MEDIA_TYPE
 from app.schemas import ProblemDetails
 from app.upload import FIELD
@@ -52,3 +54,21 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in statuses
     }
+
+
+def describe_problems_once(app: FastAPI) -> None:
+    """Take the `application/json` off the problems, which FastAPI adds to every response that names a model."""
+    made_by_fastapi = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        known = app.openapi_schema is not None
+        document = made_by_fastapi()
+        if not known:
+            for path in document["paths"].values():
+                for operation in path.values():
+                    for response in operation["responses"].values():
+                        if PROBLEM_MEDIA_TYPE in response.get("content", {}):
+                            response["content"].pop("application/json", None)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI's documentation shows

@@ -1,11 +1,12 @@
 """The gateway's settings, read from the environment with the prefix `SPORTVISION_`."""
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from catalogue.reading import SPORTS_FILE
 
@@ -17,6 +18,17 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _split(value: object) -> object:
+    """Read a list from an environment variable: JSON, or words separated by commas."""
+    if not isinstance(value, str):
+        return value
+    return (
+        json.loads(value)
+        if value.startswith("[")
+        else [word.strip() for word in value.split(",") if word.strip()]
+    )
 
 
 class Settings(BaseSettings):
@@ -36,7 +48,11 @@ class Settings(BaseSettings):
 
     tokens: Annotated[
         tuple[SecretStr, ...],
-        Field(description="The bearer tokens that are let in, as a JSON list of strings."),
+        NoDecode,
+        BeforeValidator(_split),
+        Field(
+            description="The bearer tokens that are let in: a JSON list of strings, or separated by commas."
+        ),
     ] = ()
 
     model_server: Annotated[str, Field(description="gRPC target of TensorFlow Serving.")] = "127.0.0.1:8500"
@@ -69,8 +85,8 @@ class Settings(BaseSettings):
     def _check_tokens(self) -> Self:
         if not self.tokens:
             raise ValueError(
-                "no token is set, so nobody could call the API: set SPORTVISION_TOKENS to a JSON list of "
-                'tokens, such as ["…"]; `python -c "import secrets; print(secrets.token_urlsafe(32))"` makes one'
+                "no token is set, so nobody could call the API: set SPORTVISION_TOKENS. "
+                '`python -c "import secrets; print(secrets.token_urlsafe(32))"` makes a token'
             )
         if any(len(token.get_secret_value()) < MIN_TOKEN_LENGTH for token in self.tokens):
             raise ValueError(

@@ -1,0 +1,50 @@
+from typing import Any
+
+import pytest
+
+from app.main import create_app
+from tests.support.gateway import PREDICT, gateway_settings
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    return create_app(gateway_settings("127.0.0.1:1")).openapi()
+
+
+def test_the_upload_is_a_file_for_sdk_generators(document: dict[str, Any]) -> None:
+    body = document["paths"][PREDICT]["post"]["requestBody"]
+    schema = body["content"]["multipart/form-data"]["schema"]
+    assert body["required"]
+    assert schema["required"] == ["file"]
+    assert schema["properties"]["file"]["type"] == "string"
+    assert schema["properties"]["file"]["format"] == "binary"
+    assert "contentMediaType" not in schema["properties"]["file"]
+
+
+def test_every_operation_has_a_plain_name_and_a_summary(document: dict[str, Any]) -> None:
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert sorted(names) == ["get_health", "get_readiness", "predict_sport"]
+    assert all(operation["summary"] for operation in operations)
+
+
+def test_the_token_is_a_bearer_scheme_of_the_picture_endpoint_alone(document: dict[str, Any]) -> None:
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    assert document["paths"][PREDICT]["post"]["security"] == [{"token": []}]
+    assert "security" not in document["paths"]["/healthz"]["get"]
+
+
+def test_errors_are_problem_json_and_nothing_else(document: dict[str, Any]) -> None:
+    responses = document["paths"][PREDICT]["post"]["responses"]
+    assert set(responses) == {"200", "401", "413", "415", "422", "502", "503", "504"}
+    for status, response in responses.items():
+        if status != "200":
+            assert list(response["content"]) == ["application/problem+json"]
+            reference = response["content"]["application/problem+json"]["schema"]["$ref"]
+            assert reference == "#/components/schemas/ProblemDetails"
+
+
+def test_every_field_of_the_answer_is_described(document: dict[str, Any]) -> None:
+    sport = document["components"]["schemas"]["SportProbability"]["properties"]
+    assert list(sport) == ["id", "name", "probability"]
+    assert all(field["description"] for field in sport.values())
