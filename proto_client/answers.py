@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from proto_client.dtypes import dtype_name
@@ -151,11 +152,15 @@ def read_metadata(reply: GetModelMetadataResponse) -> ModelMetadata:
     """Reads a GetModelMetadataResponse that holds signatures.
 
     Raises:
-        InvalidReply: The signatures are missing, or are not a SignatureDefMap.
+        InvalidReply: The signatures are missing, or are not a SignatureDefMap, or a broken one.
     """
     packed = reply.metadata.get("signature_def")
     found = SignatureDefMap()
-    if packed is None or not packed.Unpack(found):
+    try:
+        unpacked = packed is not None and packed.Unpack(found)
+    except DecodeError as error:
+        raise InvalidReply(f"The metadata's SignatureDefMap cannot be read: {error}") from error
+    if not unpacked:
         raise InvalidReply("The metadata holds no SignatureDefMap under signature_def.")
     signatures = {key: _signature(signature) for key, signature in found.signature_def.items()}
     return ModelMetadata(reply.model_spec.name, reply.model_spec.version.value, signatures)

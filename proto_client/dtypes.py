@@ -76,7 +76,7 @@ def element_type_of(dtype: np.dtype[Any]) -> ElementType | None:
     """
     if dtype.kind == "V":
         return ELEMENT_TYPES[DataType.DT_BFLOAT16] if dtype.name == "bfloat16" else None
-    return _BY_STORAGE.get(dtype.newbyteorder("<"))
+    return _BY_STORAGE.get(dtype.newbyteorder("<")) if dtype.kind in "biufc" else None
 
 
 def dtype_name(data_type: int) -> str:

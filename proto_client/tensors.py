@@ -87,7 +87,7 @@ def from_tensor_proto(proto: TensorProto) -> NDArray[Any]:
 
     Returns:
         The array, of the message's shape and the dtype of the table above. From `tensor_content` it is a
-        read-only view of the bytes, without a further copy, except for bool and bfloat16, which are made
+        read-only view of the bytes, without a further copy, except for bfloat16, which is made
         anew; from values it is writable. Strings are an object array of bytes.
 
     Raises:
@@ -166,9 +166,8 @@ def _read_elements(proto: TensorProto, count: int, element: ElementType) -> NDAr
                 f" {dtype_name(proto.dtype)} take {count * element.storage.itemsize}."
             )
         elements = np.frombuffer(content, element.storage)
-        if element.storage.kind == "b":
-            # A byte other than 0 and 1 would make a numpy bool that is equal to neither.
-            elements = elements.view(np.uint8) != 0
+        if element.storage.kind == "b" and (elements.view(np.uint8) > 1).any():
+            raise TensorError("tensor_content holds a bool that is neither 0 nor 1.")
     else:
         values = np.array(getattr(proto, element.field), element.field_storage)
         elements = _pad(_from_field(values, element), count)
