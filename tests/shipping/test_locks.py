@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements.lock"
 GATEWAY_LOCK = ROOT / "requirements-gateway.lock"
+ALL_LOCKS = sorted(ROOT.glob("requirements*.lock"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 # What the project asks for: the whole lock holds all of it, the gateway's only the first part.
@@ -75,7 +76,7 @@ def test_a_lock_is_up_to_date_with_pyproject(lock: Path, requirements: list[str]
     assert pinned_for_the_project(lock) == names(requirements)
 
 
-@pytest.mark.parametrize("lock", [LOCK, GATEWAY_LOCK], ids=["whole", "gateway"])
+@pytest.mark.parametrize("lock", ALL_LOCKS, ids=[lock.stem for lock in ALL_LOCKS])
 def test_a_lock_names_no_index_and_no_place(lock: Path) -> None:
     text = lock.read_text(encoding="utf-8")
     assert re.findall(r"\S*://\S*|\S* @ \S*|--(?:extra-)?index-url.*|--find-links.*", text) == []
@@ -83,7 +84,7 @@ def test_a_lock_names_no_index_and_no_place(lock: Path) -> None:
     assert re.findall(r"(?<![\w.])/\w+/\S+", text) == []
 
 
-@pytest.mark.parametrize("lock", [LOCK, GATEWAY_LOCK], ids=["whole", "gateway"])
+@pytest.mark.parametrize("lock", ALL_LOCKS, ids=[lock.stem for lock in ALL_LOCKS])
 def test_every_pin_has_hashes(lock: Path) -> None:
     blocks = re.split(r"\n(?=[A-Za-z0-9])", lock.read_text(encoding="utf-8"))
     pinned = [block for block in blocks if PIN.match(block)]
