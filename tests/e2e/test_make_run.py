@@ -1,0 +1,61 @@
+"""`make run`, as a new user meets it: start, paste the curl line, Ctrl-C."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.pictures import encoded, quadrants
+from tests.support.processes import ROOT, free_port, listens, running_module, wait_until
+
+
+@pytest.mark.skipif(
+    not list((ROOT / "models" / "sport_classifier").glob("*")), reason="no sport model is shipped yet"
+)
+def test_start_classify_and_stop(tmp_path: Path) -> None:
+    port, model_port, log = free_port(), free_port(), tmp_path / "run.log"
+    ports = {"SPORTVISION_PORT": str(port), "MODEL_SERVER_PORT": str(model_port)}
+    with running_module("scripts.run", log=log, environment=ports) as process:
+        wait_until("welcome", lambda: "Ctrl-C" in log.read_text("utf-8"), process, log)
+        pasted = re.search(r"curl .*", log.read_text("utf-8"))
+        assert pasted
+        (tmp_path / "photo.jpg").write_bytes(encoded(quadrants(640, 480)))
+        answer = paste(pasted[0], tmp_path)
+        assert [list(item) for item in answer["data"]] == [["id", "name", "probability"]] * 3
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(30) == 0
+    assert not listens(port)
+    assert not listens(model_port)
+    assert "Traceback" not in log.read_text("utf-8")
+
+
+def paste(command: str, directory: Path) -> Any:
+    """Do what the curl line says, by curl where there is one."""
+    if shutil.which("curl"):
+        ran = subprocess.run(shlex.split(command), cwd=directory, capture_output=True, check=True, timeout=60)
+        return json.loads(ran.stdout)
+    _, _, header, _, form, url = shlex.split(command)
+    name, _, value = header.partition(": ")
+    field, _, path = form.partition("=@")
+    files = {field: (directory / path).read_bytes()}
+    return httpx.post(url, headers={name: value}, files=files, timeout=60).json()
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        log = tmp_path / "run.log"
+        with running_module("scripts.run", log=log, environment={"SPORTVISION_PORT": str(port)}) as process:
+            assert process.wait(30) == 1
+    assert f"Port {port} is taken" in log.read_text("utf-8")
