@@ -28,8 +28,7 @@ class RetryPolicy:
     """How gRPC repeats a call that met UNAVAILABLE or RESOURCE_EXHAUSTED; never beyond the call's deadline.
 
     Predict, GetModelStatus and GetModelMetadata change nothing on the server, so they are safe to repeat; a
-    reload of the configuration is never repeated. gRPC spreads each wait at random around its length (gRFC
-    A6).
+    reload of the configuration is never repeated. gRPC spreads each wait at random (gRFC A6).
 
     Attributes:
         attempts: How often a call is tried in all, 1 (no retries) to 5 (gRPC's own limit).
@@ -60,8 +59,7 @@ class ChannelSettings:
     """The channel's limits and times.
 
     Attributes:
-        max_receive_bytes: The largest reply that is accepted; gRPC's own default is 4 MiB. TF Serving has no
-            limit.
+        max_receive_bytes: The largest reply that is accepted; gRPC's own default is 4 MiB.
         keepalive_time: Seconds of silence on a busy connection before a ping. Servers count pings that come
             more often than every 300 s as strikes and then hang up, unless they are told otherwise; the
             default stays clear.

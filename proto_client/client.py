@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
 from proto_client.answers import (
@@ -26,7 +27,7 @@ from proto_client.channel import (
     ChannelSettings,
     open_channel,
 )
-from proto_client.errors import error_for
+from proto_client.errors import InvalidReply, error_for
 from proto_client.messages import (
     GetModelMetadataRequest,
     GetModelMetadataResponse,
@@ -44,14 +45,18 @@ from proto_client.tensors import TensorError, write_tensor_proto
 
 __all__ = ["ModelServerClient"]
 
-_Request = TypeVar("_Request", bound=Message, contravariant=True)
 _Reply = TypeVar("_Reply", bound=Message)
 
 
-class _Method(Protocol[_Request, _Reply]):
-    """A gRPC method of this channel. The stubs of grpcio know neither the request's type nor the reply's."""
+@dataclass(frozen=True, slots=True)
+class _Method(Generic[_Reply]):
+    """A gRPC method of this channel, bytes in and bytes out, and what its replies are.
 
-    def __call__(self, request: _Request, *, timeout: float) -> "grpc.aio.UnaryUnaryCall[Any, _Reply]": ...
+    Replies are parsed here, not by grpc.aio: that would turn one that cannot be parsed into None.
+    """
+
+    invoke: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
+    reply: type[_Reply]
 
 
 class ModelServerClient:
@@ -80,16 +85,14 @@ class ModelServerClient:
         self.target = target
         self._channel = open_channel(target, settings or ChannelSettings(), credentials)
         self._closed = False
-        self._predict = self._method(PREDICT, PredictRequest, PredictResponse)
-        self._status = self._method(GET_MODEL_STATUS, GetModelStatusRequest, GetModelStatusResponse)
-        self._metadata = self._method(GET_MODEL_METADATA, GetModelMetadataRequest, GetModelMetadataResponse)
-        self._reload = self._method(RELOAD_CONFIG, ReloadConfigRequest, ReloadConfigResponse)
+        self._predict = self._method(PREDICT, PredictResponse)
+        self._status = self._method(GET_MODEL_STATUS, GetModelStatusResponse)
+        self._metadata = self._method(GET_MODEL_METADATA, GetModelMetadataResponse)
+        self._reload = self._method(RELOAD_CONFIG, ReloadConfigResponse)
 
-    def _method(self, path: str, request: type[_Request], reply: type[_Reply]) -> _Method[_Request, _Reply]:
-        method = self._channel.unary_unary(
-            path, request_serializer=request.SerializeToString, response_deserializer=reply.FromString
-        )
-        return cast("_Method[_Request, _Reply]", method)
+    def _method(self, path: str, reply: type[_Reply]) -> _Method[_Reply]:
+        invoke: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
+        return _Method(invoke, reply)
 
     async def __aenter__(self) -> Self:
         return self
@@ -232,24 +235,27 @@ class ModelServerClient:
 
     async def _call(
         self,
-        method: _Method[_Request, _Reply],
-        request: _Request,
+        method: _Method[_Reply],
+        request: Message,
         timeout: float,  # noqa: ASYNC109 - see predict
     ) -> _Reply:
         if self._closed:
             raise error_for(grpc.StatusCode.CANCELLED, "The client is closed.")
-        call = method(request, timeout=timeout)
+        call = method.invoke(request.SerializeToString(), timeout=timeout)
         try:
-            return await call
+            content = await call
         except grpc.aio.AioRpcError as error:
             raise error_for(error.code(), error.details()) from error
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and not task.cancelling():
-                # Closing the channel cancels its calls; that must not look as if the caller had been
-                # cancelled.
+                # Closing the channel cancels its calls; the caller was not cancelled, and must not seem so.
                 raise error_for(grpc.StatusCode.CANCELLED, "The client was closed during the call.") from None
             raise
+        try:
+            return method.reply.FromString(content)
+        except DecodeError as error:
+            raise InvalidReply(f"The reply is no {method.reply.DESCRIPTOR.name}: {error}") from error
 
 
 def _fill_spec(spec: ModelSpec, model: str, version: int | None, version_label: str | None) -> None:

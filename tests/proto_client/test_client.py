@@ -209,3 +209,19 @@ async def test_metadata_without_signatures_is_an_invalid_reply(
     async with ModelServerClient(backend.target) as client:
         with pytest.raises(InvalidReply, match="holds no SignatureDefMap"):
             await client.model_metadata("sports", timeout=TIMEOUT)
+
+
+async def test_a_reply_that_is_no_message_is_an_invalid_reply() -> None:
+    async def garbage(request: bytes, context: object) -> bytes:
+        return b"\xff"
+
+    server = grpc.aio.server()
+    handlers: dict[str, Any] = {"Predict": grpc.unary_unary_rpc_method_handler(garbage)}
+    service = grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", handlers)
+    server.add_generic_rpc_handlers((service,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with ModelServerClient(f"127.0.0.1:{port}") as client:
+        with pytest.raises(InvalidReply, match="The reply is no PredictResponse"):
+            await client.predict({"images": picture()}, model="sports", timeout=TIMEOUT)
+    await server.stop(None)
