@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from model_server.flags import parse_flags
+from model_server.quiet import import_tensorflow_quietly
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,12 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     flags = parse_flags(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # TensorFlow reads it when it is imported; its own remarks would drown the server's.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import_tensorflow_quietly()
     from model_server.server import serve
 
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    logging.getLogger("absl").setLevel(logging.ERROR)
     return asyncio.run(serve(flags))
 
 

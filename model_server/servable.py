@@ -4,7 +4,6 @@ The session (rather than ``tf.saved_model.load``) is what makes answers alike: t
 Grappler passes and the same error texts.
 """
 
-import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +15,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import config_pb2
 
-from model_server.errors import ServingError, not_found, status_code
-from model_server.tensors import Array
-
-_LOG: Final = logging.getLogger(__name__)
+from model_server.errors import ServingError, invalid_argument, not_found, status_code
+from model_server.tensors import Array, dtype_name, enum_name
 
 # Callers choose the output filter, so the number of prepared calls must have a bound.
 _PREPARED_LIMIT: Final = 64
@@ -62,6 +59,7 @@ class Servable:
             OrderedDict()
         )
         self._preparing = threading.Lock()
+        self._feed_dtypes: dict[str, str] = {}
         self._on_close: list[Callable[[], None]] = []
 
     def run(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
@@ -78,12 +76,24 @@ class Servable:
             ServingError: An operation failed, or a feed has the wrong dtype.
         """
         names = tuple(sorted(feeds))
+        self._check_dtypes(names, feeds)
         try:
             call = self._prepare(names, tuple(fetches))
             outputs: list[Array] = call(*(feeds[name] for name in names))
         except tf.errors.OpError as error:
             raise from_op_error(error) from error
         return outputs
+
+    def _check_dtypes(self, names: Sequence[str], feeds: Mapping[str, Array]) -> None:
+        # The text is that of Session::Run; the prepared call words the same refusal differently.
+        for index, name in enumerate(names):
+            expected = self._feed_dtypes.get(name)
+            if expected is None:
+                dtype = self._session.graph.get_tensor_by_name(name).dtype
+                expected = self._feed_dtypes[name] = enum_name(dtype.as_datatype_enum)
+            given = dtype_name(feeds[name])
+            if given != expected:
+                raise invalid_argument(f"Expects arg[{index}] to be {expected} but {given} is provided")
 
     def on_close(self, callback: Callable[[], None]) -> None:
         """Registers what else is to be freed with this version."""

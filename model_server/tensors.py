@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow.core.framework import types_pb2
 
 Array = npt.NDArray[Any]
 
@@ -202,11 +202,10 @@ def to_proto(array: Array, proto: Any, *, as_content: bool = False) -> None:
 
 
 def dtype_name(array: Array) -> str:
-    """Names an array's dtype as TensorFlow does (``float``, ``int32``, ``string``)."""
-    enum = types_pb2.DT_STRING if array.dtype.kind in "OSU" else _ENUMS[array.dtype]
+    """Names an array's dtype as TensorFlow's messages do (``float``, ``int32``, ``string``)."""
+    return enum_name(types_pb2.DT_STRING if array.dtype.kind in "OSU" else _ENUMS[array.dtype])
+
+
+def enum_name(enum: int) -> str:
+    """Names a ``DataType`` as TensorFlow's messages do."""
     return str(types_pb2.DataType.Name(enum)).removeprefix("DT_").lower()
-
-
-def empty_proto() -> Any:
-    """Makes an empty TensorProto."""
-    return tensor_pb2.TensorProto()

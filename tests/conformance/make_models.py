@@ -24,7 +24,7 @@ from typing import Any, Final
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import tensorflow as tf  # noqa: E402 - after the environment that quietens it
+import tensorflow as tf
 
 WARMUP_FILE: Final = Path("assets.extra") / "tf_serving_warmup_requests"
 
@@ -175,15 +175,19 @@ def add_warmup(path: Path, records: list[bytes]) -> None:
             writer.write(record)
 
 
-CONFIG: Final = """model_config_list {
+CONFIG: Final = (
+    """model_config_list {
   config { name: "hpt" base_path: "/models/hpt" model_platform: "tensorflow"
            model_version_policy { specific { versions: 1 versions: 2 } }
            version_labels { key: "stable" value: 1 } version_labels { key: "canary" value: 2 }
            version_labels { key: "unloaded" value: 3 } }
-""" + "".join(
-    f'  config {{ name: "{name}" base_path: "/models/{name}" model_platform: "tensorflow" }}\n'
-    for name in ("pair", "types", "words", "slow", "picky", "unbatched", "image")
-) + "}\n"
+"""
+    + "".join(
+        f'  config {{ name: "{name}" base_path: "/models/{name}" model_platform: "tensorflow" }}\n'
+        for name in ("pair", "types", "words", "slow", "picky", "unbatched", "image")
+    )
+    + "}\n"
+)
 
 
 def make_models(root: Path) -> None:
