@@ -1,7 +1,7 @@
 """Strings packed into tensor_content."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto_client.stringlist import decode_string_list
@@ -16,6 +16,7 @@ def _varint(number: int) -> bytes:
     return bytes(made)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=300)))
 def test_any_strings_come_back(strings: list[bytes]) -> None:
     content = b"".join(_varint(len(string)) for string in strings) + b"".join(strings)
@@ -52,6 +53,7 @@ def test_what_does_not_add_up_is_refused(content: bytes, count: int) -> None:
         decode_string_list(content, count)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40), st.integers(0, 8))
 def test_garbage_gives_strings_or_a_value_error(content: bytes, count: int) -> None:
     try:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ def made(data_type: DataType, shape: tuple[int, ...], **values: Any) -> TensorPr
 @ANY_FORM
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("dtype", NUMBERS, ids=str)
+@settings(deadline=None)
 @given(data=st.data())
 def test_every_dtype_comes_back(
     dtype: np.dtype[Any], order: Any, as_values: bool, data: st.DataObject
@@ -64,6 +65,7 @@ def test_the_limits_of_every_integer_come_back(dtype: np.dtype[Any], as_values: 
 
 
 @ANY_FORM
+@settings(deadline=None)
 @given(bits=hnp.arrays(np.uint16, SHAPES))
 def test_bfloat16_widens_to_float32(bits: NDArray[np.uint16], as_values: bool) -> None:
     proto = TensorProto(dtype=DataType.DT_BFLOAT16)
@@ -80,6 +82,7 @@ def test_bfloat16_widens_to_float32(bits: NDArray[np.uint16], as_values: bool) -
     np.testing.assert_array_equal(read.view(np.uint32) & 0xFFFF, 0)
 
 
+@settings(deadline=None)
 @given(hnp.arrays(object, SHAPES, elements=st.binary(), fill=st.nothing()))
 def test_bytes_come_back(sent: NDArray[Any]) -> None:
     read = from_tensor_proto(to_tensor_proto(sent))
@@ -91,6 +94,7 @@ def test_bytes_come_back(sent: NDArray[Any]) -> None:
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
+@settings(deadline=None)
 @given(hnp.arrays(object, SHAPES, elements=TEXT, fill=st.nothing()))
 def test_text_goes_as_utf8(sent: NDArray[Any]) -> None:
     read = from_tensor_proto(to_tensor_proto(sent))
@@ -245,6 +249,7 @@ def test_a_type_of_the_future_is_refused() -> None:
         from_tensor_proto(proto)
 
 
+@settings(deadline=None)
 @given(
     data_type=st.sampled_from(DataType.values()),
     shape=st.lists(st.integers(-2, 5) | st.integers(-(1 << 63), (1 << 63) - 1), max_size=3),
