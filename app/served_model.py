@@ -4,8 +4,6 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-import numpy as np
-
 from app.errors import ServiceUnavailable
 from proto_client import ModelMetadata, ModelNotFound, ModelServerClient, ModelServerError, Signature
 
@@ -160,7 +158,7 @@ def _input_size(signature: Signature, where: str) -> tuple[int, int]:
     if spec is None or len(signature.inputs) != 1:
         raise UnusableModelError(f"{where} must have the one input {INPUT}, not {sorted(signature.inputs)}")
     match spec.shape:
-        case (None, int() as height, int() as width, 3) if spec.dtype == np.dtype(np.uint8):
+        case (None, int() as height, int() as width, 3) if spec.dtype == "uint8":
             return height, width
     raise UnusableModelError(
         f"{where}: the input {INPUT} must be uint8 [batch, height, width, 3], not {spec.dtype} {spec.shape}"
