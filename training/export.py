@@ -27,7 +27,7 @@ def export_classifier(
     version: int | None = None,
     model_name: str | None = None,
     warmup_batch_sizes: Sequence[int] = WARMUP_BATCH_SIZES,
-    extra_files: Mapping[str, str] | None = None,
+    describe: Callable[[Path], Mapping[str, str]] | None = None,
 ) -> Path:
     """Export a classifier, with its classes and warm-up requests, into the next version's folder.
 
@@ -47,7 +47,8 @@ def export_classifier(
         version: The version to publish; by default the next free number.
         model_name: The name in the warm-up requests; by default the folder's name.
         warmup_batch_sizes: The batch sizes of the warm-up requests.
-        extra_files: Text files to put beside the model, by name, for instance `card.json`.
+        describe: Called with the finished model's folder before it is published; gives text files to put beside
+            the model, by name, for instance `card.json`.
 
     Returns:
         The folder of the version, complete.
@@ -66,7 +67,7 @@ def export_classifier(
             width=width,
             batch_sizes=warmup_batch_sizes,
         )
-        for name, text in (extra_files or {}).items():
+        for name, text in (describe(draft) if describe else {}).items():
             (draft / name).write_text(text, encoding="utf-8")
 
     return publish(write, directory, version)
@@ -98,9 +99,8 @@ def _write_saved_model(
             "class_names": tf.gather(tf.constant(list(class_names)), which),
         }
 
+    # Only what the signature uses is kept: tracking a Keras model as well writes its weights a second time.
     archive = keras.export.ExportArchive()
-    if isinstance(scorer, keras.Layer):
-        archive.track(scorer)
     images_spec = tf.TensorSpec([None, height, width, 3], tf.uint8, name="images")
     archive.add_endpoint(SIGNATURE, serve, input_signature=[images_spec])
     archive.write_out(str(directory), verbose=False)

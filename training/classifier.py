@@ -1,0 +1,100 @@
+"""The whole classifier in its inference form: pixels in, class probabilities out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from training.backbones import BackboneSettings, pool, scaling_of
+from training.errors import TrainingError
+from training.folding import fold_convolutions, fold_dense, norm_as_affine
+
+_Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadWeights:
+    """A trained head in its inference form: dense layers alone, with a ReLU between them.
+
+    Attributes:
+        layers: Kernel, float32 [inputs, outputs], and bias, float32 [outputs], of each dense layer.
+    """
+
+    layers: tuple[_Layer, ...]
+
+    @classmethod
+    def of(cls, head: keras.Model) -> "HeadWeights":
+        """Take the weights out of a head from `head.build_head`, with its normalisations folded in."""
+        standardise = head.get_layer("standardise")
+        spread = 1.0 / np.maximum(np.sqrt(np.asarray(standardise.variance).ravel()), keras.backend.epsilon())
+        before = (spread, -np.asarray(standardise.mean).ravel() * spread)
+        last = tuple(head.get_layer("logits").get_weights())
+        if not any(layer.name == "hidden" for layer in head.layers):
+            return cls((fold_dense(*last, before=before),))
+        (kernel,) = head.get_layer("hidden").get_weights()
+        after = norm_as_affine(head.get_layer("hidden_norm"))
+        hidden = fold_dense(kernel, np.zeros(kernel.shape[1], np.float32), before=before, after=after)
+        return cls((hidden, last))
+
+    def save(self, path: Path) -> None:
+        """Write the weights to an .npz file."""
+        arrays = {}
+        for number, (kernel, bias) in enumerate(self.layers):
+            arrays[f"kernel_{number}"], arrays[f"bias_{number}"] = kernel, bias
+        np.savez(path, allow_pickle=False, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> "HeadWeights":
+        """Read weights that `save` wrote.
+
+        Raises:
+            TrainingError: No such file, or another kind of file.
+        """
+        try:
+            with np.load(path) as arrays:
+                count = len(arrays.files) // 2
+                return cls(tuple((arrays[f"kernel_{n}"], arrays[f"bias_{n}"]) for n in range(count)))
+        except (OSError, KeyError, ValueError) as error:
+            raise TrainingError(f"{path} holds no trained head: {error}") from error
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Apply the head to features, float32 [batch, features]; gives logits, float32 [batch, classes]."""
+        x = features
+        for kernel, bias in self.layers[:-1]:
+            x = np.maximum(x @ kernel + bias, 0.0)
+        kernel, bias = self.layers[-1]
+        return x @ kernel + bias
+
+
+def build_classifier(
+    settings: BackboneSettings, backbone: keras.Model, pooling: str, head: HeadWeights
+) -> keras.Model:
+    """Join scaling, the folded backbone, pooling and head.
+
+    Args:
+        settings: The backbone's settings.
+        backbone: From `build_backbone`.
+        pooling: How the head's features were pooled.
+        head: The trained head.
+
+    Returns:
+        A model without training state, from pixels, 0 to 255, float32 [batch, height, width, 3], to probabilities,
+        float32 [batch, classes].
+    """
+    pixels = keras.Input((settings.height, settings.width, 3), name="pixels")
+    x = pool(fold_convolutions(backbone)(scaling_of(settings.name)(pixels)), pooling)
+    for number, (kernel, _) in enumerate(head.layers):
+        last = number == len(head.layers) - 1
+        x = keras.layers.Dense(
+            kernel.shape[1],
+            activation="softmax" if last else "relu",
+            name="probabilities" if last else f"hidden_{number}",
+        )(x)
+    model = keras.Model(pixels, x, name="classifier")
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    for layer, weights in zip(dense, head.layers, strict=True):
+        layer.set_weights(list(weights))
+    model.trainable = False
+    return model

@@ -1,0 +1,214 @@
+"""The command line of training: its options, and what each subcommand does."""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from training.backbones import POOLINGS, BackboneSettings
+from training.data import Dataset, read_class_folders, read_manifest
+from training.errors import TrainingError
+from training.head import HeadSettings
+from training.pipeline import PARTS, prepare, read_split, train
+from training.settings import TrainSettings, write_json
+from training.shipping import evaluate, export_run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run_command(options)
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from the cache.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _train(options: argparse.Namespace) -> None:
+    settings = settings_from(options)
+    prepared = prepare(_read_data(options), settings, options.cache)
+    for problem in prepared.data.problems:
+        print(f"left out: {problem}", file=sys.stderr)
+    parts = ", ".join(f"{len(getattr(prepared.split, part))} {part}" for part in PARTS)
+    print(f"{len(prepared.data.pictures)} pictures, {len(prepared.classes.ids)} classes: {parts}")
+    chosen = train(prepared, settings, options.run)
+    print(f"validation: top-1 {chosen.top1:.4f}, top-3 {chosen.top3:.4f}, after {chosen.epochs} epochs")
+    if options.models is not None:
+        _export(options)
+
+
+def _export(options: argparse.Namespace) -> None:
+    version = export_run(
+        options.run, options.data, options.models / options.name, weights=options.backbone_weights
+    )
+    metrics = json.loads((options.run / "metrics.json").read_text(encoding="utf-8"))
+    print(_summary(metrics))
+    print(f"published {version}")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    if options.split is not None:
+        pictures = read_split(options.split, options.data, options.part)
+    else:
+        pictures = list(_read_data(options).pictures)
+    metrics = evaluate(options.model, pictures)
+    if options.output is not None:
+        write_json(options.output, metrics)
+    print(_summary(metrics))
+
+
+def _summary(metrics: dict[str, Any]) -> str:
+    rows = {"all": metrics["all"], **metrics["by_source"]}
+    return "\n".join(
+        f"{name or 'no source'}: {row['pictures']} pictures, "
+        + ", ".join(f"top-{k} {row[f'top{k}']['share']:.4f} ({row[f'top{k}']['right']})" for k in (1, 3, 5))
+        for name, row in rows.items()
+    )
+
+
+def _read_data(options: argparse.Namespace) -> Dataset:
+    if options.manifest is not None:
+        return read_manifest(options.manifest, options.data, task=options.task)
+    return read_class_folders(options.data)
+
+
+def settings_from(options: argparse.Namespace) -> TrainSettings:
+    """The settings that the options of `train` ask for; lists of values are tried in every combination."""
+    height, width = options.size
+    grid = itertools.product(options.hidden, options.learning_rate, options.weight_decay, options.balance)
+    heads = tuple(
+        dataclasses.replace(
+            HeadSettings(),
+            hidden=hidden,
+            learning_rate=rate,
+            weight_decay=decay,
+            balance=balance,
+            dropout=options.dropout,
+            label_smoothing=options.label_smoothing,
+            mixup=options.mixup,
+            epochs=options.epochs,
+        )
+        for hidden, rate, decay, balance in grid
+    )
+    backbone = BackboneSettings(options.backbone, options.backbone_weights or "imagenet", height, width)
+    return TrainSettings(
+        task=options.task,
+        backbone=backbone,
+        pooling=options.pooling,
+        crops=options.crops,
+        heads=heads,
+        validation=options.validation,
+        test=options.test,
+        cosine=options.alike_cosine,
+        seed=options.seed,
+        final_on_validation=not options.final_on_train_only,
+    )
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """Read `224`, or `HEIGHTxWIDTH`."""
+    height, _, width = text.partition("x")
+    try:
+        size = int(height), int(width or height)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: a size is given as 224, or as HEIGHTxWIDTH") from None
+    if min(size) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a size is at least 1")
+    return size
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        description="Train a picture classifier on a frozen backbone, and export it for the model server.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("train", help="train; with --models also export, measure and publish")
+    command.set_defaults(run_command=_train)
+    _add_data(command)
+    command.add_argument("--cache", type=Path, required=True, help="the folder for hashes and features")
+    command.add_argument("--run", type=Path, required=True, help="the folder for what this run writes")
+    command.add_argument("--models", type=Path, help="publish into this folder of models")
+    command.add_argument("--name", default="sport_classifier", help="the model's name (default: %(default)s)")
+    _add_recipe(command)
+
+    command = commands.add_parser(
+        "export", help="export a finished run as the model's next version, and measure it"
+    )
+    command.set_defaults(run_command=_export)
+    command.add_argument("--run", type=Path, required=True, help="the run's folder")
+    command.add_argument("--data", type=Path, required=True, help="the folder of the run's pictures")
+    command.add_argument("--backbone-weights", help="the weights file that the run used; default: imagenet")
+    command.add_argument("--models", type=Path, required=True, help="publish into this folder of models")
+    command.add_argument("--name", default="sport_classifier", help="the model's name (default: %(default)s)")
+
+    command = commands.add_parser("evaluate", help="measure an exported version")
+    command.set_defaults(run_command=_evaluate)
+    command.add_argument(
+        "--model", type=Path, required=True, help="the version's folder, models/NAME/VERSION"
+    )
+    _add_data(command)
+    command.add_argument("--split", type=Path, help="take the pictures of a run's split.csv")
+    command.add_argument(
+        "--part", choices=(*PARTS, "all"), default="test", help="which (default: %(default)s)"
+    )
+    command.add_argument("--output", type=Path, help="write the figures to this JSON file")
+    return parser
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="a folder of class folders, or the folder that the manifest means",
+    )
+    command.add_argument("--manifest", type=Path, help="a CSV file with file, label, task, source, licence")
+    command.add_argument(
+        "--task", choices=("sport",), default="sport", help="the manifest's rows (default: %(default)s)"
+    )
+
+
+def _add_recipe(command: argparse.ArgumentParser) -> None:
+    head, run = HeadSettings(), TrainSettings()
+    command.add_argument("--backbone", default="MobileNetV2", help="a class of keras.applications")
+    command.add_argument(
+        "--backbone-weights", help="a weights file; default: Keras' published ones, downloaded"
+    )
+    command.add_argument("--size", type=size_of, default=(224, 224), help="the input: 224, or HEIGHTxWIDTH")
+    command.add_argument("--pooling", choices=POOLINGS, default=run.pooling)
+    command.add_argument("--crops", type=int, default=run.crops, help="random crops of each training picture")
+    command.add_argument("--validation", type=float, default=run.validation, help="share of the pictures")
+    command.add_argument("--test", type=float, default=run.test, help="share of the pictures")
+    command.add_argument(
+        "--alike-cosine",
+        type=float,
+        default=run.cosine,
+        help="cosine of features from which pictures stay together",
+    )
+    command.add_argument("--seed", type=int, default=run.seed)
+    command.add_argument(
+        "--hidden", type=int, nargs="+", default=[head.hidden], help="hidden units; 0: linear"
+    )
+    command.add_argument("--learning-rate", type=float, nargs="+", default=[head.learning_rate])
+    command.add_argument("--weight-decay", type=float, nargs="+", default=[head.weight_decay])
+    command.add_argument(
+        "--balance", type=float, nargs="+", default=[head.balance], help="class weights n^-BALANCE"
+    )
+    command.add_argument("--dropout", type=float, default=head.dropout)
+    command.add_argument("--label-smoothing", type=float, default=head.label_smoothing)
+    command.add_argument("--mixup", type=float, default=head.mixup)
+    command.add_argument("--epochs", type=int, default=head.epochs)
+    command.add_argument(
+        "--final-on-train-only",
+        action="store_true",
+        help="ship the head of the training part, not of train+validation",
+    )

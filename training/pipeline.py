@@ -1,0 +1,240 @@
+"""The stages of a training run, from labelled pictures to a trained head in a run folder.
+
+Hashes and features are kept in a cache, so a run that was killed, or one with other heads, does not compute them
+again.
+"""
+
+import csv
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from training.backbones import build_backbone, build_extractor, fingerprint_of
+from training.classes import Classes, find_classes
+from training.classifier import HeadWeights
+from training.data import Dataset, Picture
+from training.errors import DataError
+from training.features import Extractor, FeatureStore, fill_store
+from training.grouping import group_alike
+from training.hashing import hash_pictures
+from training.head import Candidate, Features, train_head, try_head
+from training.settings import TrainSettings, code_version, write_json
+from training.split import Split, split_groups
+from training.views import ORIGINAL, training_views
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Pictures that can all be decoded, with their features in the store and their part.
+
+    Attributes:
+        data: The pictures.
+        classes: The classes of their labels.
+        groups: int64 [pictures]: groups of pictures that look alike.
+        split: The parts.
+        store: The features of the original view, and of the training views outside the test part.
+        backbone_fingerprint: What the features were made with.
+    """
+
+    data: Dataset
+    classes: Classes
+    groups: NDArray[np.int64]
+    split: Split
+    store: FeatureStore
+    backbone_fingerprint: str
+
+    def features(self, positions: NDArray[np.int64], views: tuple[str, ...], pooling: str) -> Features:
+        """Load the features of some pictures."""
+        pictures = [self.data.pictures[position] for position in positions.tolist()]
+        digests = [picture.digest for picture in pictures]
+        loaded = [_pooled(self.store.load(view, digests), pooling) for view in views]
+        labels = [self.classes.of_label[picture.label] for picture in pictures]
+        return Features(np.stack(loaded), np.array(labels, np.int64))
+
+
+def _pooled(features: NDArray[np.float16], pooling: str) -> NDArray[np.float16]:
+    half = features.shape[1] // 2
+    return {"avg": features[:, :half], "max": features[:, half:], "avg+max": features}[pooling]
+
+
+def prepare(data: Dataset, settings: TrainSettings, cache: Path) -> Prepared:
+    """Hash and embed pictures, group what looks alike, and split.
+
+    Args:
+        data: Labelled pictures. Those that cannot be decoded are left out and become problems of the data.
+        settings: The run's settings.
+        cache: The folder of all caches.
+
+    Returns:
+        The pictures with their features, ready for training.
+
+    Raises:
+        DataError: A label is not in the catalogue, or a class has no picture that can be decoded.
+        WeightsError: The backbone cannot be built.
+    """
+    labels = data.labels
+    classes = find_classes(labels)  # before hours of computing
+    backbone = build_backbone(settings.backbone)
+    hashes, unreadable = hash_pictures(data.pictures, cache)
+    data = data.without(unreadable)
+    lost = sorted(set(labels) - set(data.labels))
+    if lost:
+        raise DataError(
+            f"No picture can be decoded of {', '.join(lost)}. The first problem: {data.problems[0]}."
+        )
+
+    fingerprint = fingerprint_of(settings.backbone, backbone)
+    store = FeatureStore(cache, fingerprint)
+    extractor = _extractor(settings, backbone)
+    size = {"height": settings.backbone.height, "width": settings.backbone.width}
+    fill_store(store, data.pictures, [ORIGINAL], extractor, **size)
+
+    digests = [picture.digest for picture in data.pictures]
+    groups = group_alike(
+        np.array([hashes[digest] for digest in digests], np.uint64),
+        _pooled(store.load(ORIGINAL, digests), "avg"),
+        hash_distance=settings.hash_distance,
+        cosine=settings.cosine,
+    )
+    split = split_groups(
+        [classes.ids[classes.of_label[picture.label]] for picture in data.pictures],
+        groups,
+        validation=settings.validation,
+        test=settings.test,
+        seed=settings.seed,
+    )
+    seen = [data.pictures[position] for position in np.concatenate([split.train, split.validation]).tolist()]
+    fill_store(store, seen, training_views(settings.crops), extractor, **size)
+    return Prepared(data, classes, groups, split, store, fingerprint)
+
+
+def _extractor(settings: TrainSettings, backbone: keras.Model) -> Extractor:
+    """Trace scaling, backbone and both poolings, so that either pooling can be chosen later without computing."""
+    network = build_extractor(settings.backbone, backbone)
+    spec = tf.TensorSpec([None, settings.backbone.height, settings.backbone.width, 3], tf.uint8)
+
+    @tf.function(input_signature=[spec])  # type: ignore[untyped-decorator]
+    def extract(images: tf.Tensor) -> tf.Tensor:
+        return network(tf.cast(images, tf.float32), training=False)
+
+    return lambda pixels: extract(pixels).numpy()
+
+
+def train(prepared: Prepared, settings: TrainSettings, run: Path, *, progress: bool = True) -> Candidate:
+    """Try the heads on the validation part, train the chosen one for shipping, and write the run folder.
+
+    The folder gets `run.json` (settings, code, data, classes, counts), `split.csv`, `candidates.json`, `history.json`
+    and, last of all, `head.npz`: a folder that has it is complete.
+
+    Args:
+        prepared: From `prepare`.
+        settings: The run's settings.
+        run: The run's folder; made where missing.
+        progress: Whether to show progress bars.
+
+    Returns:
+        The chosen head's settings and validation figures.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    write_split(run / "split.csv", prepared)
+    views, classes = training_views(settings.crops), len(prepared.classes.ids)
+    trained = prepared.features(prepared.split.train, views, settings.pooling)
+    held_out = prepared.features(prepared.split.validation, (ORIGINAL,), settings.pooling)
+    candidates = []
+    for head_settings in settings.heads:
+        candidates.append(
+            try_head(trained, held_out, head_settings, classes, seed=settings.seed, progress=progress)
+        )
+        write_json(run / "candidates.json", [dataclasses.asdict(one) for one in candidates])
+    chosen = max(candidates, key=lambda one: (one.top1, one.top3, -one.loss))
+
+    positions = prepared.split.train
+    if settings.final_on_validation:
+        positions = np.sort(np.concatenate([positions, prepared.split.validation]))
+    final = prepared.features(positions, views, settings.pooling)
+    head, history = train_head(
+        final, None, chosen.settings, classes, seed=settings.seed, stop_after=chosen.epochs, progress=progress
+    )
+    write_json(run / "history.json", history)
+    counts = np.bincount(final.classes, minlength=classes).tolist()
+    write_json(
+        run / "run.json",
+        {
+            "settings": settings.as_json(),
+            "code": code_version(),
+            "backbone_fingerprint": prepared.backbone_fingerprint,
+            "data": {
+                "pictures": len(prepared.data.pictures),
+                "fingerprint": prepared.data.fingerprint,
+                "groups": int(prepared.groups.max()) + 1,
+                "parts": {part: len(getattr(prepared.split, part)) for part in PARTS},
+                "problems": list(prepared.data.problems),
+            },
+            "chosen": dataclasses.asdict(chosen),
+            "trained_on": {"pictures": len(positions), "validation_included": settings.final_on_validation},
+            "classes": [
+                {"id": one, "name": name, "trained_on": count}
+                for one, name, count in zip(prepared.classes.ids, prepared.classes.names, counts, strict=True)
+            ],
+        },
+    )
+    HeadWeights.of(head).save(run / "head.npz")
+    return chosen
+
+
+def write_split(path: Path, prepared: Prepared) -> None:
+    """Write which picture is in which part, and in which group of like pictures."""
+    part_of = {position: part for part in PARTS for position in getattr(prepared.split, part).tolist()}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "label", "source", "licence", "group", "part"])
+        for position, picture in enumerate(prepared.data.pictures):
+            writer.writerow(
+                [
+                    picture.name,
+                    picture.label,
+                    picture.source,
+                    picture.licence,
+                    prepared.groups[position],
+                    part_of[position],
+                ]
+            )
+
+
+def read_split(path: Path, root: Path, part: str) -> list[Picture]:
+    """Read the pictures of one part from a run's `split.csv`.
+
+    Args:
+        path: The file.
+        root: The folder of the pictures.
+        part: One of `PARTS`, or `all`.
+
+    Returns:
+        The pictures, without digests.
+
+    Raises:
+        DataError: No such file, a part without pictures, or pictures that are not under the folder.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if part in {row["part"], "all"}]
+    except (OSError, KeyError) as error:
+        raise DataError(f"{path} is no split that a run wrote: {error}") from error
+    pictures = [
+        Picture(row["file"], root / row["file"], row["label"], "", row["source"], row["licence"])
+        for row in rows
+    ]
+    missing = [picture.name for picture in pictures if not picture.path.is_file()]
+    if missing or not pictures:
+        raise DataError(
+            f"{len(missing)} of the {len(pictures)} pictures of part {part!r} are not under {root}"
+            f"{', for instance ' + missing[0] if missing else ''}. Name the data folder that the run used."
+        )
+    return pictures

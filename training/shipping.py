@@ -1,0 +1,118 @@
+"""From a run folder to a published version: exported, measured as it will be served, with its card beside it."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from training.backbones import build_backbone, fingerprint_of
+from training.card import readable_card, sources_of
+from training.classes import find_classes
+from training.classifier import HeadWeights, build_classifier
+from training.data import Picture
+from training.errors import ExportError, WeightsError
+from training.export import export_classifier
+from training.metrics import measure
+from training.pipeline import read_split
+from training.served import ExportedModel
+from training.settings import TrainSettings, write_json
+
+
+def export_run(run: Path, root: Path, directory: Path, *, weights: str | None = None) -> Path:
+    """Export a run's classifier as the next version of a model, measured on the run's test part.
+
+    The figures are those of the exported files, asked through their signature, and they are written into the version
+    before it is published, as `card.json` and `MODEL_CARD.md`; also into the run, as `metrics.json`.
+
+    Args:
+        run: A complete run folder.
+        root: The folder of the run's pictures.
+        directory: The model's folder, `models/<name>`.
+        weights: The backbone's weights, as in `BackboneSettings`; by default as the run recorded.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        ExportError: The run is not complete.
+        WeightsError: These are not the weights that the run used.
+        DataError: The run's pictures are not under the folder.
+    """
+    try:
+        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{run} is no complete run: {error}. Run the same train command again.") from error
+    head = HeadWeights.load(run / "head.npz")
+    if weights is not None:
+        record["settings"]["backbone"]["weights"] = weights
+    settings = TrainSettings.from_json(record["settings"])
+    backbone = build_backbone(settings.backbone)
+    if fingerprint_of(settings.backbone, backbone) != record["backbone_fingerprint"]:
+        raise WeightsError(
+            f"{settings.backbone.weights} holds other weights than those the head was trained on."
+        )
+    record["settings"] = settings.as_json()
+    pictures = {part: read_split(run / "split.csv", root, part) for part in ("all", "test")}
+    height, width = settings.backbone.height, settings.backbone.width
+
+    def describe(draft: Path) -> dict[str, str]:
+        metrics = evaluate(
+            draft, pictures["test"], {row["id"]: row["trained_on"] for row in record["classes"]}
+        )
+        write_json(run / "metrics.json", metrics)
+        card: dict[str, Any] = {
+            "model": directory.name,
+            "made": datetime.now(UTC).date().isoformat(),
+            "input": {
+                "height": height,
+                "width": width,
+                "colours": "RGB",
+                "dtype": "uint8",
+                "resize": "stretched, aspect not kept",
+            },
+            **record,
+            "sources": sources_of(pictures["all"]),
+            "metrics": metrics,
+        }
+        return {
+            "card.json": json.dumps(card, indent=1, ensure_ascii=False) + "\n",
+            "MODEL_CARD.md": readable_card(card),
+        }
+
+    return export_classifier(
+        build_classifier(settings.backbone, backbone, settings.pooling, head),
+        [row["id"] for row in record["classes"]],
+        [row["name"] for row in record["classes"]],
+        height,
+        width,
+        directory,
+        describe=describe,
+    )
+
+
+def evaluate(
+    version: Path, pictures: list[Picture], training_counts: dict[str, int] | None = None
+) -> dict[str, Any]:
+    """Measure an exported version on labelled pictures, see `metrics.measure`.
+
+    Args:
+        version: The version's folder.
+        pictures: The pictures.
+        training_counts: How many pictures each class was trained on, by id.
+
+    Returns:
+        The figures.
+
+    Raises:
+        DataError: A label is not in the catalogue.
+        ExportError: No model under the contract.
+    """
+    classes = find_classes(picture.label for picture in pictures)
+    answers = ExportedModel(version).answer_pictures(pictures)
+    return measure(
+        answers.class_ids,
+        [classes.ids[classes.of_label[picture.label]] for picture in pictures],
+        [picture.source for picture in pictures],
+        answers.names | dict(zip(classes.ids, classes.names, strict=True)),
+        training_counts,
+    )
