@@ -27,8 +27,13 @@ _TYPES: Final[dict[str, tuple[str, str, list[Any], str]]] = {
 }
 
 
+def _filled(dtype: str, field: str, values: list[Any], *shape: int) -> Any:
+    fields: dict[str, Any] = {field: values}
+    return tensor(dtype, *shape, **fields)
+
+
 def _is(dtype: str, field: str, values: list[Any], *shape: int) -> Any:
-    expected = tensor(dtype, *(shape or (2,)), **{field: values})
+    expected = _filled(dtype, field, values, *(shape or (2,)))
 
     def check(response: Any) -> None:
         assert response.outputs["y"] == expected
@@ -52,7 +57,7 @@ def _bad_dtype(number: int) -> Any:
 
 
 BY_TYPE: Final = tuple(
-    _echo(f"{signature} values", signature, tensor(dtype, 2, **{field: values}), _is(dtype, field, values))
+    _echo(f"{signature} values", signature, _filled(dtype, field, values, 2), _is(dtype, field, values))
     for signature, (dtype, field, values, _) in _TYPES.items()
 )
 BY_CONTENT: Final = tuple(

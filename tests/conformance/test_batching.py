@@ -35,8 +35,8 @@ def _pair(a: float, b: float, *, rows: int = 1, signature: str = "", outputs: tu
 
 
 def _picky(*, width: int = 3, dtype: str = "float") -> Any:
-    field = "float_val" if dtype == "float" else "int_val"
-    return predict_request("picky", {"x": tensor(dtype, 1, width, **{field: [1]})})
+    values: dict[str, Any] = {"float_val" if dtype == "float" else "int_val": [1]}
+    return predict_request("picky", {"x": tensor(dtype, 1, width, **values)})
 
 
 def _row(model: str, signature: str, *shape: int) -> Any:

@@ -2,6 +2,7 @@
 
 import struct
 import time
+from typing import Any
 
 import grpc
 import pytest
@@ -11,12 +12,12 @@ from tests.conformance.wire import OK, Client, floats, predict_request, tensor
 PICTURE = 224 * 224 * 3
 
 
-def _pictures(count: int, *outputs: str) -> object:
+def _pictures(count: int, *outputs: str) -> Any:
     images = tensor("uint8", count, 224, 224, 3, content=bytes([7]) * (count * PICTURE))
     return predict_request("image", {"images": images}, outputs=outputs)
 
 
-def _slow(ms: int) -> object:
+def _slow(ms: int) -> Any:
     return predict_request("slow", {"ms": tensor("int32", 1, int_val=[ms])})
 
 
@@ -31,7 +32,8 @@ def test_an_answer_over_4_mb_is_refused_only_by_a_client_with_the_default_limit(
     assert answer.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     with grpc.insecure_channel(plain.address, options=[("grpc.max_receive_message_length", -1)]) as channel:
         path = "/tensorflow.serving.PredictionService/Predict"
-        raw = channel.unary_unary(path)(_pictures(8, "pixels").SerializeToString(), timeout=20)  # type: ignore[attr-defined]
+        send: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
+        raw = send(_pictures(8, "pixels").SerializeToString(), timeout=20)
     assert len(raw) > 8 * PICTURE * 4
 
 
@@ -60,7 +62,7 @@ def test_a_refused_caller_may_come_back(two_threads: Client) -> None:
         ("uint8", tensor("uint8", 3, int_val=[1, 2, 3]), b"\x01\x02\x03"),
     ],
 )
-def test_numbers_in_tensor_content(in_content: Client, signature: str, sent: object, content: bytes) -> None:
+def test_numbers_in_tensor_content(in_content: Client, signature: str, sent: Any, content: bytes) -> None:
     answer = in_content.predict(predict_request("types", {"x": sent}, signature=signature))
     output = answer.response.outputs["y"]
     assert output.tensor_content == content

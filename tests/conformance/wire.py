@@ -88,12 +88,13 @@ class Client:
 
     def call(self, method: str, request: Any, timeout: float = 20.0) -> Answer:
         path = method if "." in method else f"tensorflow.serving.{method}"
-        raw = request if isinstance(request, bytes) else request.SerializeToString()
+        raw = bytes(request if isinstance(request, bytes) else request.SerializeToString())
+        send: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(f"/{path}")
         try:
-            serialised = self._channel.unary_unary(f"/{path}")(raw, timeout=timeout)
+            serialised = send(raw, timeout=timeout)
         except grpc.RpcError as error:
             # The sync client raises an error that is also the finished call.
-            return Answer(error.code(), error.details() or "")  # type: ignore[attr-defined]
+            return Answer(error.code(), error.details() or "")
         kind = _RESPONSES.get(method)
         return Answer(OK, "", kind.FromString(serialised) if kind else None)
 
@@ -115,7 +116,7 @@ class Client:
 
 
 def tensor(dtype: str, *shape: int, content: bytes = b"", unknown_rank: bool = False, **values: Any) -> Any:
-    """A TensorProto: `tensor("float", 2, float_val=[1, 2])`."""
+    """A TensorProto: `tensor("float", 2, float_val=[1, 2])`, or with the bytes of `content`."""
     proto = tensor_pb2.TensorProto(
         dtype=types_pb2.DataType.Value(f"DT_{dtype.upper()}"), tensor_content=content
     )
