@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,8 +82,11 @@ def _load(backbone: keras.Model, settings: BackboneSettings) -> None:
     if not path.is_file():
         raise WeightsError(f"There is no weights file {path}.")
     try:
-        backbone.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns when a file holds a part of the weights, and leaves the others random.
+            warnings.simplefilter("error", UserWarning)
+            backbone.load_weights(path)
+    except (ValueError, KeyError, OSError, UserWarning) as error:
         raise WeightsError(
             f"{path} does not hold weights for {settings.name} without its classifier: {error}"
         ) from error

@@ -48,8 +48,8 @@ def readable_card(card: dict[str, Any]) -> str:
         "",
         (
             "Meant for sorting and tagging pictures in which a sport is practised. It always names a class, also "
-            "for a picture that shows no sport at all: a low probability is a hint of that, no proof. It says nothing "
-            "about who is in a picture and must not be used to judge people."
+            "for a picture that shows no sport at all: a low probability is a hint of that, no proof. It says "
+            "nothing about who is in a picture and must not be used to judge people."
         ),
         "",
         (

@@ -15,7 +15,8 @@ class HeadSettings:
 
     Attributes:
         hidden: Units of the hidden layer; 0 for a single linear layer.
-        dropout: The share of inputs dropped before the last layer, in training.
+        input_dropout: The share of features dropped, in training.
+        dropout: The share of hidden units dropped before the last layer, in training; not used by a linear head.
         learning_rate: The highest rate; it falls to zero along a cosine after a warm-up (Loshchilov and Hutter 2017).
         weight_decay: Decoupled, as in AdamW (Loshchilov and Hutter 2019).
         label_smoothing: The share of a target spread over all classes (Szegedy et al. 2016).
@@ -27,6 +28,7 @@ class HeadSettings:
     """
 
     hidden: int = 1024
+    input_dropout: float = 0.2
     dropout: float = 0.5
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
@@ -67,11 +69,12 @@ def build_head(
     """
     inputs = keras.Input((len(mean),), name="features")
     x = keras.layers.Normalization(mean=mean, variance=variance, name="standardise")(inputs)
+    x = keras.layers.Dropout(settings.input_dropout, name="input_dropout")(x)
     if settings.hidden:
         x = keras.layers.Dense(settings.hidden, use_bias=False, name="hidden")(x)
         x = keras.layers.BatchNormalization(name="hidden_norm")(x)
         x = keras.layers.Activation("relu", name="hidden_relu")(x)
-    x = keras.layers.Dropout(settings.dropout, name="dropout")(x)
+        x = keras.layers.Dropout(settings.dropout, name="dropout")(x)
     return keras.Model(inputs, keras.layers.Dense(classes, name="logits")(x), name="head")
 
 

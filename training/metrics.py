@@ -55,7 +55,9 @@ def measure(
         "all": _tops(ranks),
         "by_source": {source: _tops(ranks[source_array == source]) for source in sorted(set(sources))},
         "mean_over_classes": {
-            f"top{k}": round(float(np.mean([row[f"top{k}"]["share"] for row in by_class])), 4)
+            f"top{k}": round(
+                float(np.mean([row[f"top{k}"]["right"] / row["pictures"] for row in by_class])), 4
+            )
             if by_class
             else None
             for k in TOPS

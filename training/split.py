@@ -78,6 +78,11 @@ def split_groups(
             if part_of[group] != "train":
                 missing[part_of[group]] -= size
 
+    for positions in by_class.values():
+        own = [int(groups[position]) for position in positions]
+        if all(part_of[group] != "train" for group in own):
+            part_of[own[0]] = "train"  # a class that is never trained could only be answered wrongly
+
     def positions_in(part: str) -> NDArray[np.int64]:
         inside = [
             position for group, where in part_of.items() if where == part for position in members[group]
