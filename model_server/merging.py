@@ -18,14 +18,17 @@ def batch_size(feeds: Mapping[str, Array]) -> int:
     """Gives the first dimension that all inputs of one request share.
 
     Raises:
-        ServingError: INVALID_ARGUMENT when an input has no dimension, or the first dimensions differ.
+        ServingError: INVALID_ARGUMENT when an input has no dimension, the first dimensions differ, or there is no
+            input at all.
     """
     arrays = list(feeds.values())
+    if not arrays:
+        raise invalid_argument("Batching Run() must have at least one input tensor")
     if any(array.ndim == 0 for array in arrays):
         raise invalid_argument("Batching Run() input tensors must have at least one dimension")
     if len({array.shape[0] for array in arrays}) > 1:
         raise invalid_argument("Batching Run() input tensors must have equal 0th-dimension size")
-    return int(arrays[0].shape[0]) if arrays else 0
+    return int(arrays[0].shape[0])
 
 
 def merge(tasks: Sequence[Task], options: BatchingOptions) -> dict[str, Array]:

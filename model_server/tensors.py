@@ -109,9 +109,9 @@ def from_proto(proto: Any) -> Array:
         raise TensorParsingError(f"dtype {proto.dtype} cannot be read")
     if count * kind.wire.itemsize > MAX_TENSOR_BYTES:
         raise TensorParsingError("the tensor is too large")
-    flat = (
-        _content(proto.tensor_content, count, kind) if proto.tensor_content else _values(proto, count, kind)
-    )
+    # Read once: every look at the field copies it.
+    content = proto.tensor_content
+    flat = _content(content, count, kind) if content else _values(proto, count, kind)
     return flat.view(kind.final).reshape(sizes)
 
 
