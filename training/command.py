@@ -91,6 +91,7 @@ def settings_from(options: argparse.Namespace) -> TrainSettings:
             learning_rate=rate,
             weight_decay=decay,
             balance=balance,
+            input_dropout=options.input_dropout,
             dropout=options.dropout,
             label_smoothing=options.label_smoothing,
             mixup=options.mixup,
@@ -203,6 +204,7 @@ def _add_recipe(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--balance", type=float, nargs="+", default=[head.balance], help="class weights n^-BALANCE"
     )
+    command.add_argument("--input-dropout", type=float, default=head.input_dropout)
     command.add_argument("--dropout", type=float, default=head.dropout)
     command.add_argument("--label-smoothing", type=float, default=head.label_smoothing)
     command.add_argument("--mixup", type=float, default=head.mixup)

@@ -28,14 +28,14 @@ class HeadSettings:
     """
 
     hidden: int = 1024
-    input_dropout: float = 0.2
-    dropout: float = 0.5
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
+    input_dropout: float = 0.5
+    dropout: float = 0.6
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.1
     label_smoothing: float = 0.1
-    mixup: float = 0.2
-    balance: float = 0.25
-    epochs: int = 40
+    mixup: float = 0.4
+    balance: float = 0.0
+    epochs: int = 18
     patience: int = 8
     batch: int = 256
 

@@ -40,8 +40,8 @@ class TrainSettings:
 
     task: str = "sport"
     backbone: BackboneSettings = field(default_factory=BackboneSettings)
-    pooling: str = "avg"
-    crops: int = 3
+    pooling: str = "avg+max"
+    crops: int = 2
     heads: tuple[HeadSettings, ...] = DEFAULT_HEADS
     validation: float = 0.1
     test: float = 0.1

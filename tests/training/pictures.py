@@ -17,7 +17,7 @@ def coloured_noise(
     random = np.random.default_rng(seed)
     blocks = random.uniform(0.3, 1.0, size=(8, 8))
     grey = np.kron(blocks, np.ones((height // 8, width // 8)))
-    return (grey[:, :, None] * np.array(colour)).astype(np.uint8)
+    return np.asarray(grey[:, :, None] * np.array(colour), np.uint8)
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:

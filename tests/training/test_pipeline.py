@@ -26,7 +26,11 @@ pytestmark = pytest.mark.filterwarnings(
 HEAD = HeadSettings(
     hidden=0, epochs=8, batch=16, learning_rate=3e-2, weight_decay=0, input_dropout=0, balance=0
 )
-SIZE = {"height": 48, "width": 32}
+HEIGHT, WIDTH = 48, 32
+
+
+def backbone_with(weights: str) -> BackboneSettings:
+    return BackboneSettings(weights=weights, height=HEIGHT, width=WIDTH, options={"alpha": 0.35})
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("training")
     write_class_folders(place / "data")
     (place / "data" / "tennis" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    backbone = build_backbone(BackboneSettings(weights="none", options={"alpha": 0.35}, **SIZE))
+    backbone = build_backbone(backbone_with("none"))
     backbone.save_weights(place / "small.weights.h5")
     return place
 
@@ -43,7 +47,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings_for(place: Path, seed: int = 0) -> TrainSettings:
     # Features of random weights are all alike, so only the hashes group here.
     return TrainSettings(
-        backbone=BackboneSettings(weights=str(place / "small.weights.h5"), options={"alpha": 0.35}, **SIZE),
+        backbone=backbone_with(str(place / "small.weights.h5")),
         pooling="avg+max",
         crops=1,
         heads=(HEAD, HeadSettings(hidden=8, epochs=2, batch=16)),
@@ -65,6 +69,11 @@ def run(place: Path, prepared: Prepared) -> Path:
     return place / "run"
 
 
+@pytest.fixture(scope="module")
+def version(place: Path, run: Path) -> Path:
+    return export_run(run, place / "data", place / "models" / "m", weights=str(place / "small.weights.h5"))
+
+
 def test_an_unreadable_picture_is_left_out_and_named(prepared: Prepared) -> None:
     assert len(prepared.data.pictures) == 36
     assert len(prepared.data.problems) == 1
@@ -72,10 +81,10 @@ def test_an_unreadable_picture_is_left_out_and_named(prepared: Prepared) -> None
 
 
 def test_near_duplicates_stay_in_one_part(place: Path, prepared: Prepared) -> None:
-    part_of = {}
+    part_of: dict[int, str] = {}
     for part in pipeline.PARTS:
         for position in getattr(prepared.split, part).tolist():
-            group = prepared.groups[position]
+            group = int(prepared.groups[position])
             assert part_of.setdefault(group, part) == part
     assert len(prepared.split.train) + len(prepared.split.validation) + len(prepared.split.test) == 36
 
@@ -107,14 +116,13 @@ def test_the_same_seed_gives_the_same_run(place: Path, run: Path, prepared: Prep
 
 
 def test_a_shipped_version_has_its_card_and_measures_what_it_serves(
-    place: Path, run: Path, prepared: Prepared
+    place: Path, run: Path, version: Path, prepared: Prepared
 ) -> None:
-    version = export_run(run, place / "data", place / "models" / "m", weights=str(place / "small.weights.h5"))
     assert version == place / "models" / "m" / "1"
     card = json.loads((version / "card.json").read_text())
     sports = [load_catalogue().by_name(label) for label in sorted(COLOURS)]
     assert [(row["id"], row["name"]) for row in card["classes"]] == [(s.id, s.name) for s in sports if s]
-    assert card["input"] == {**card["input"], **SIZE}
+    assert card["input"] == {**card["input"], "height": HEIGHT, "width": WIDTH}
     assert card["sources"] == [{"source": "not stated", "licences": ["not stated"], "pictures": 36}]
     assert card["metrics"]["all"]["pictures"] == len(prepared.split.test)
     assert json.loads((run / "metrics.json").read_text()) == card["metrics"]
@@ -126,15 +134,12 @@ def test_a_shipped_version_has_its_card_and_measures_what_it_serves(
     model, right = ExportedModel(version), 0
     for position in prepared.split.test.tolist():
         picture = prepared.data.pictures[position]
-        answer = model.answer(decode_picture(picture.path.read_bytes(), **SIZE)[None])
+        answer = model.answer(decode_picture(picture.path.read_bytes(), height=HEIGHT, width=WIDTH)[None])
         right += answer["class_names"][0, 0].decode().lower() == picture.label
     assert right == card["metrics"]["all"]["top1"]["right"]
 
 
-def test_the_exported_model_is_the_one_that_was_trained(place: Path, run: Path, prepared: Prepared) -> None:
-    version = export_run(
-        run, place / "data", place / "models" / "same", weights=str(place / "small.weights.h5")
-    )
+def test_the_exported_model_is_the_one_that_was_trained(run: Path, version: Path, prepared: Prepared) -> None:
     positions = prepared.split.test
     features = prepared.features(positions, ("original",), "avg+max").views[0].astype(np.float32)
     logits = HeadWeights.load(run / "head.npz").logits(features)
@@ -147,9 +152,7 @@ def test_the_exported_model_is_the_one_that_was_trained(place: Path, run: Path, 
 
 
 def test_other_weights_than_the_runs_are_refused(place: Path, run: Path) -> None:
-    build_backbone(BackboneSettings(weights="none", options={"alpha": 0.35}, **SIZE)).save_weights(
-        place / "other.weights.h5"
-    )
+    build_backbone(backbone_with("none")).save_weights(place / "other.weights.h5")
     with pytest.raises(WeightsError, match="other weights"):
         export_run(run, place / "data", place / "models" / "x", weights=str(place / "other.weights.h5"))
     with pytest.raises(ExportError, match="no complete run"):
@@ -185,10 +188,9 @@ def test_a_class_without_a_readable_picture_is_named(place: Path, tmp_path: Path
         prepare(read_class_folders(tmp_path), settings_for(place), tmp_path / "cache")
 
 
-def test_the_command_evaluates_a_version(place: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    version = export_run(
-        run, place / "data", place / "models" / "cli", weights=str(place / "small.weights.h5")
-    )
+def test_the_command_evaluates_a_version(
+    place: Path, run: Path, version: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = place / "figures.json"
     arguments = ["evaluate", "--model", version, "--data", place / "data", "--split", run / "split.csv"]
     assert main([str(one) for one in [*arguments, "--part", "all", "--output", output]]) == 0

@@ -1,0 +1,78 @@
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.training.pictures import write_class_folders
+from training.backbones import BackboneSettings, build_backbone
+from training.command import main, size_of
+from training.head import HeadSettings
+from training.served import ExportedModel
+from training.settings import TrainSettings
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+
+
+@pytest.mark.parametrize(("text", "size"), [("224", (224, 224)), ("96x64", (96, 64))])
+def test_sizes(text: str, size: tuple[int, int]) -> None:
+    assert size_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["large", "0", "96x-1", "1x2x3"])
+def test_sizes_that_are_none(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=text):
+        size_of(text)
+
+
+def test_train_publishes_a_version_and_a_second_run_starts_from_the_cache(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_class_folders(tmp_path / "data", each=8)
+    weights = tmp_path / "random.weights.h5"
+    build_backbone(BackboneSettings(weights="none", height=32, width=32)).save_weights(weights)
+    options: dict[str, object] = {
+        "--data": tmp_path / "data",
+        "--cache": tmp_path / "cache",
+        "--models": tmp_path / "models",
+        "--backbone-weights": weights,
+        "--size": 32,
+        "--crops": 0,
+        "--alike-cosine": 1.1,
+        "--epochs": 2,
+        "--run": tmp_path / "first",
+    }
+
+    def arguments() -> list[str]:
+        pairs = [str(part) for pair in options.items() for part in pair]
+        return ["train", *pairs, "--hidden", "0", "8", "--weight-decay", "0.1"]
+
+    assert main(arguments()) == 0
+    assert "published" in capsys.readouterr().out
+    assert ExportedModel(tmp_path / "models" / "sport_classifier" / "1").height == 32
+    settings = TrainSettings.from_json(json.loads((tmp_path / "first" / "run.json").read_text())["settings"])
+    assert [(head.hidden, head.weight_decay) for head in settings.heads] == [(0, 0.1), (8, 0.1)]
+    assert settings.heads[0].mixup == HeadSettings().mixup
+
+    def decode(*_: object, **__: object) -> None:
+        raise AssertionError("the cache was not used")
+
+    monkeypatch.setattr("training.hashing.decode_picture", decode)
+    monkeypatch.setattr("training.features.decode_picture", decode)
+    options["--run"] = tmp_path / "second"
+    del options["--models"]
+    assert main(arguments()) == 0
+    assert (tmp_path / "second" / "head.npz").read_bytes() == (tmp_path / "first" / "head.npz").read_bytes()
+    assert [child.name for child in (tmp_path / "models" / "sport_classifier").iterdir()] == ["1"]
+
+
+def test_what_a_person_can_mend_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", "--data", str(tmp_path / "none"), "--cache", str(tmp_path), "--run", str(tmp_path)]
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "Traceback" not in error
