@@ -129,8 +129,8 @@ def read_manifest(manifest: Path, root: Path, *, task: str) -> Dataset:
                 if not row["label"]:
                     raise DataError(f"{manifest}, line {reader.line_num}: {row['file']} has no label.")
                 rows.append((row["file"], row["label"], row.get("source") or "", row.get("licence") or ""))
-    except OSError as error:
-        raise DataError(f"The manifest {manifest} cannot be read: {error.strerror}.") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"The manifest {manifest} cannot be read: {error}") from error
     return _read(root, rows, f"no rows of task {task!r} in {manifest} with their files under {root}")
 
 

@@ -104,8 +104,6 @@ def _write_saved_model(
     images_spec = tf.TensorSpec([None, height, width, 3], tf.uint8, name="images")
     archive.add_endpoint(SIGNATURE, serve, input_signature=[images_spec])
     archive.write_out(str(directory), verbose=False)
-    # TensorFlow's own fingerprint of the graph changes from run to run and no server needs it.
-    (directory / "fingerprint.pb").unlink(missing_ok=True)
 
 
 def _check_classes(class_ids: Sequence[str], class_names: Sequence[str]) -> None:

@@ -10,9 +10,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from preprocessing import decode_picture
+from preprocessing import PictureError, decode_picture
 from training.data import Picture
-from training.errors import ExportError
+from training.errors import DataError, ExportError
 from training.export import SIGNATURE
 
 
@@ -66,25 +66,20 @@ class ExportedModel:
         """Decode pictures as the gateway does, and ask for each.
 
         Args:
-            pictures: All of them can be decoded.
+            pictures: Pictures that can be decoded.
             batch: Pictures in a request.
 
         Returns:
             The answers, in the order of the pictures.
 
         Raises:
-            preprocessing.PictureError: A picture cannot be decoded.
+            DataError: A picture cannot be decoded; the message names it.
         """
         ids: list[list[str]] = []
         names: dict[str, str] = {}
         probabilities = []
         for start in tqdm(range(0, len(pictures), batch), desc="evaluation", unit="batch", mininterval=5):
-            pixels = np.stack(
-                [
-                    decode_picture(picture.path.read_bytes(), height=self.height, width=self.width)
-                    for picture in pictures[start : start + batch]
-                ]
-            )
+            pixels = np.stack([self._decode(picture) for picture in pictures[start : start + batch]])
             answer = self.answer(pixels)
             rows = [[one.decode() for one in row] for row in answer["class_ids"].tolist()]
             ids.extend(rows)
@@ -94,3 +89,9 @@ class ExportedModel:
         return Answers(
             ids, np.concatenate(probabilities) if probabilities else np.empty((0, 0), np.float32), names
         )
+
+    def _decode(self, picture: Picture) -> NDArray[np.uint8]:
+        try:
+            return decode_picture(picture.path.read_bytes(), height=self.height, width=self.width)
+        except (PictureError, OSError) as error:
+            raise DataError(f"{picture.path} cannot be decoded: {error}") from error

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from catalogue import load_catalogue
 from preprocessing import decode_picture
-from tests.training.pictures import COLOURS, write_class_folders
+from tests.training.pictures import COLOURS, coloured_noise, write_class_folders
 from training import pipeline
 from training.backbones import BackboneSettings, build_backbone
 from training.classifier import HeadWeights
@@ -27,6 +28,8 @@ HEAD = HeadSettings(
     hidden=0, epochs=8, batch=16, learning_rate=3e-2, weight_decay=0, input_dropout=0, balance=0
 )
 HEIGHT, WIDTH = 48, 32
+COPIES = 4
+PICTURES = 3 * 12 + COPIES
 
 
 def backbone_with(weights: str) -> BackboneSettings:
@@ -35,9 +38,13 @@ def backbone_with(weights: str) -> BackboneSettings:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `data` (three classes of twelve pictures and an unreadable one) and a backbone's weights."""
+    """A folder with `data` (three classes of pictures, some copied, one unreadable) and a backbone's weights."""
     place = tmp_path_factory.mktemp("training")
     write_class_folders(place / "data")
+    for seed in range(COPIES):
+        # A recompressed copy, every other one mirrored.
+        pixels = coloured_noise(COLOURS["baseball"], seed)[:, :: 1 - 2 * (seed % 2)]
+        Image.fromarray(pixels).save(place / "data" / "baseball" / f"copy-{seed}.jpg", quality=70)
     (place / "data" / "tennis" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     backbone = build_backbone(backbone_with("none"))
     backbone.save_weights(place / "small.weights.h5")
@@ -75,23 +82,29 @@ def version(place: Path, run: Path) -> Path:
 
 
 def test_an_unreadable_picture_is_left_out_and_named(prepared: Prepared) -> None:
-    assert len(prepared.data.pictures) == 36
+    assert len(prepared.data.pictures) == PICTURES
     assert len(prepared.data.problems) == 1
     assert prepared.data.problems[0].startswith("tennis/broken.png: ")
 
 
-def test_near_duplicates_stay_in_one_part(place: Path, prepared: Prepared) -> None:
+def test_copies_are_grouped_with_what_they_copy_and_no_group_is_parted(prepared: Prepared) -> None:
+    names = [picture.name for picture in prepared.data.pictures]
+    for seed in range(COPIES):
+        original, copy = names.index(f"baseball/{seed:03}.png"), names.index(f"baseball/copy-{seed}.jpg")
+        assert prepared.groups[original] == prepared.groups[copy]
+    assert len(set(prepared.groups.tolist())) == PICTURES - COPIES, "and nothing else is"
     part_of: dict[int, str] = {}
+    positions: list[int] = []
     for part in pipeline.PARTS:
         for position in getattr(prepared.split, part).tolist():
-            group = int(prepared.groups[position])
-            assert part_of.setdefault(group, part) == part
-    assert len(prepared.split.train) + len(prepared.split.validation) + len(prepared.split.test) == 36
+            assert part_of.setdefault(int(prepared.groups[position]), part) == part
+            positions.append(position)
+    assert sorted(positions) == list(range(PICTURES))
 
 
 def test_only_what_is_trained_on_has_augmented_features(prepared: Prepared) -> None:
-    assert len(prepared.store.known("original")) == 36
-    assert len(prepared.store.known("crop-1")) == 36 - len(prepared.split.test)
+    assert len(prepared.store.known("original")) == PICTURES
+    assert len(prepared.store.known("crop-1")) == PICTURES - len(prepared.split.test)
 
 
 def test_the_run_folder_tells_what_was_done(run: Path, prepared: Prepared) -> None:
@@ -99,7 +112,7 @@ def test_the_run_folder_tells_what_was_done(run: Path, prepared: Prepared) -> No
     assert record["settings"]["backbone"]["weights"] == "small.weights.h5"
     assert record["data"]["fingerprint"] == prepared.data.fingerprint
     assert sum(row["trained_on"] for row in record["classes"]) == record["trained_on"]["pictures"]
-    assert record["trained_on"]["pictures"] == 36 - len(prepared.split.test)
+    assert record["trained_on"]["pictures"] == PICTURES - len(prepared.split.test)
     assert {"commit", "tensorflow", "keras", "python"} <= record["code"].keys()
     candidates = json.loads((run / "candidates.json").read_text())
     assert len(candidates) == 2
@@ -123,7 +136,7 @@ def test_a_shipped_version_has_its_card_and_measures_what_it_serves(
     sports = [load_catalogue().by_name(label) for label in sorted(COLOURS)]
     assert [(row["id"], row["name"]) for row in card["classes"]] == [(s.id, s.name) for s in sports if s]
     assert card["input"] == {**card["input"], "height": HEIGHT, "width": WIDTH}
-    assert card["sources"] == [{"source": "not stated", "licences": ["not stated"], "pictures": 36}]
+    assert card["sources"] == [{"source": "not stated", "licences": ["not stated"], "pictures": PICTURES}]
     assert card["metrics"]["all"]["pictures"] == len(prepared.split.test)
     assert json.loads((run / "metrics.json").read_text()) == card["metrics"]
     readable = (version / "MODEL_CARD.md").read_text()
@@ -163,7 +176,7 @@ def test_other_weights_than_the_runs_are_refused(place: Path, run: Path) -> None
 def test_the_split_file_finds_its_pictures_or_says_what_is_missing(
     place: Path, run: Path, tmp_path: Path
 ) -> None:
-    assert len(read_split(run / "split.csv", place / "data", "all")) == 36
+    assert len(read_split(run / "split.csv", place / "data", "all")) == PICTURES
     with pytest.raises(DataError, match="of part 'test' are not under"):
         read_split(run / "split.csv", tmp_path, "test")
     with pytest.raises(DataError, match="no split"):
@@ -194,7 +207,9 @@ def test_the_command_evaluates_a_version(
     output = place / "figures.json"
     arguments = ["evaluate", "--model", version, "--data", place / "data", "--split", run / "split.csv"]
     assert main([str(one) for one in [*arguments, "--part", "all", "--output", output]]) == 0
-    assert "all: 36 pictures, top-1 " in capsys.readouterr().out
-    assert json.loads(output.read_text())["all"]["pictures"] == 36
+    assert f"all: {PICTURES} pictures, top-1 " in capsys.readouterr().out
+    assert json.loads(output.read_text())["all"]["pictures"] == PICTURES
     assert main([str(one) for one in [*arguments[:-1], place / "none.csv"]]) == 1
     assert "error: " in capsys.readouterr().err
+    assert main(["evaluate", "--model", str(version), "--data", str(place / "data")]) == 1
+    assert "broken.png cannot be decoded" in capsys.readouterr().err
