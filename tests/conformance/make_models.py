@@ -40,16 +40,16 @@ def _spec(name: str, dtype: str = "float32", shape: tuple[int | None, ...] = (No
     return tf.TensorSpec(shape, getattr(tf, dtype), name=name)
 
 
-def save(path: Path, signatures: dict[str, Signature]) -> None:
+def save(path: Path, signatures: dict[str, Signature], variable: Any = None) -> None:
     """Saves a module with these signatures; appears at `path` complete, by a rename.
 
     Args:
         path: The version directory.
         signatures: A function and the specs of its inputs, for each signature.
+        variable: A ``tf.Variable`` that the functions use, to be restored when the model is loaded.
     """
     module = tf.Module()
-    # A variable, so that loading has something to restore.
-    module.two = tf.Variable(2.0)
+    module.variable = variable
     concrete = {
         name: tf.function(function).get_concrete_function(*specs)
         for name, (function, specs) in signatures.items()
@@ -61,7 +61,8 @@ def save(path: Path, signatures: dict[str, Signature]) -> None:
 
 def half_plus_two(path: Path, extra: float = 0.0) -> None:
     """Saves ``y = x / 2 + 2 + extra`` for x and y of shape [batch]."""
-    save(path, {"serving_default": (lambda x: {"y": x / 2.0 + 2.0 + extra}, [_spec("x")])})
+    two = tf.Variable(2.0 + extra)
+    save(path, {"serving_default": (lambda x: {"y": x / 2.0 + two}, [_spec("x")])}, two)
 
 
 def pair(path: Path) -> None:
