@@ -27,3 +27,16 @@ format: setup ## Format the code
 	@$(PY) -m ruff check --fix .
 
 check: lint test ## What CI runs
+
+train: setup ## Train the sport model: make train DATA=folder WEIGHTS=file.h5
+	@$(PY) -m training $(TRAIN_ARGS)
+
+conformance: setup ## Ask a TF Serving every case: make conformance TARGET=host:port
+	@$(PY) -m pytest tests/conformance $(if $(TARGET),--target $(TARGET))
+
+messages: setup ## Generate proto_client's messages anew
+	@$(PY) -m proto_client.generator
+
+lock: setup ## Bring the locks up to date with pyproject.toml
+	@.venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml --extra tensorflow --group dev -o requirements.lock
+	@.venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml -o requirements-gateway.lock -c requirements.lock

@@ -75,6 +75,11 @@ class CorruptPictureError(PictureError):
     """The picture is truncated or damaged."""
 
 
+def load_decoders() -> None:
+    """Import Pillow's plugins now, so that the first picture need not wait for it (some 100 ms)."""
+    Image.init()
+
+
 def decode_picture(
     data: bytes, *, height: int, width: int, max_pixels: int = DEFAULT_MAX_PIXELS
 ) -> NDArray[np.uint8]:

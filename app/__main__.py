@@ -1,17 +1,27 @@
 """Run the gateway: `python -m app`, with its settings in the environment."""
 
+import logging
 import sys
 
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 from app.main import create_app
 from app.settings import Settings
 
 
-def create_app_from_environment() -> object:
+def create_app_from_environment() -> FastAPI:
     """Make the app in each worker process."""
-    return create_app(Settings())
+    settings = Settings()
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
+    # Probes ask every few seconds; their lines would bury all others.
+    logging.getLogger("uvicorn.access").addFilter(_not_a_probe)
+    return create_app(settings)
+
+
+def _not_a_probe(record: logging.LogRecord) -> bool:
+    return not any(path in record.getMessage() for path in (" /healthz ", " /readyz "))
 
 
 def main() -> None:

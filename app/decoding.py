@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import CorruptPicture, ServiceUnavailable, TooManyPixels, UnsupportedPicture
-from preprocessing import CorruptPictureError, NotAPictureError, TooManyPixelsError, decode_picture
+from preprocessing import (
+    CorruptPictureError,
+    NotAPictureError,
+    TooManyPixelsError,
+    decode_picture,
+    load_decoders,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class DecodePool:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
+        load_decoders()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -90,7 +90,9 @@ class ServedModel:
             except ServiceUnavailable as problem:
                 if problem.detail != reason:
                     reason = problem.detail
-                    _log.warning("%s (%s)", reason, problem.__cause__)
+                    # At the start the model server may simply need longer than the gateway.
+                    level = logging.WARNING if self._live else logging.INFO
+                    _log.log(level, "%s (%s)", reason, problem.__cause__)
             await asyncio.sleep(self._refresh_seconds)
 
     async def _look(self) -> LiveVersion:

@@ -20,15 +20,19 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def _split(value: object) -> object:
-    """Read a list from an environment variable: JSON, or words separated by commas."""
-    if not isinstance(value, str):
-        return value
-    return (
-        json.loads(value)
-        if value.startswith("[")
-        else [word.strip() for word in value.split(",") if word.strip()]
-    )
+def read_list(text: str) -> list[str]:
+    """Read a list from an environment variable: JSON, or words separated by commas.
+
+    Raises:
+        ValueError: It begins as JSON does, and is none.
+    """
+    if text.startswith("["):
+        return [str(word) for word in json.loads(text)]
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _tokens(value: object) -> object:
+    return read_list(value) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -49,7 +53,7 @@ class Settings(BaseSettings):
     tokens: Annotated[
         tuple[SecretStr, ...],
         NoDecode,
-        BeforeValidator(_split),
+        BeforeValidator(_tokens),
         Field(
             description="The bearer tokens that are let in: a JSON list of strings, or separated by commas."
         ),

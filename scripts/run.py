@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from app.settings import read_list
+
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 STOP_SECONDS = 15.0
@@ -45,8 +47,8 @@ def port_setting(name: str, default: int) -> int:
 
 def development_tokens() -> list[str]:
     """The tokens of the environment, or a new one that lives as long as this run."""
-    given = os.environ.get("SPORTVISION_TOKENS")
-    return json.loads(given) if given else [secrets.token_urlsafe(24)]
+    given = read_list(os.environ.get("SPORTVISION_TOKENS", ""))
+    return given or [secrets.token_urlsafe(24)]
 
 
 def model_server_command(port: int) -> list[str]:
