@@ -28,8 +28,12 @@ format: setup ## Format the code
 
 check: lint test ## What CI runs
 
-train: setup ## Train the sport model: make train DATA=folder WEIGHTS=file.h5
-	@$(PY) -m training $(TRAIN_ARGS)
+DATA ?= pictures
+RUN ?= runs/sport
+CACHE ?= .cache/training
+train: setup ## Train and publish the sport model: make train DATA=folder [MANIFEST=file.csv] [WEIGHTS=file.h5]
+	@$(PY) -m training train --data "$(DATA)" --run "$(RUN)" --cache "$(CACHE)" --models models \
+		$(if $(MANIFEST),--manifest "$(MANIFEST)") $(if $(WEIGHTS),--backbone-weights "$(WEIGHTS)") $(ARGS)
 
 conformance: setup ## Ask a TF Serving every case: make conformance TARGET=host:port
 	@$(PY) -m pytest tests/conformance $(if $(TARGET),--target $(TARGET))
