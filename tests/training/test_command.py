@@ -27,16 +27,17 @@ def test_sizes_that_are_none(text: str) -> None:
         size_of(text)
 
 
-def test_train_publishes_a_version_and_a_second_run_starts_from_the_cache(
+def test_train_publishes_a_version_and_a_second_run_gives_the_same_from_the_cache(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_class_folders(tmp_path / "data", each=8)
     weights = tmp_path / "random.weights.h5"
-    build_backbone(BackboneSettings(weights="none", height=32, width=32)).save_weights(weights)
+    build_backbone(BackboneSettings("MobileNet", "none", 32, 32)).save_weights(weights)
     options: dict[str, object] = {
         "--data": tmp_path / "data",
         "--cache": tmp_path / "cache",
         "--models": tmp_path / "models",
+        "--backbone": "MobileNet",
         "--backbone-weights": weights,
         "--size": 32,
         "--crops": 0,
@@ -64,7 +65,8 @@ def test_train_publishes_a_version_and_a_second_run_starts_from_the_cache(
     options["--run"] = tmp_path / "second"
     del options["--models"]
     assert main(arguments()) == 0
-    assert (tmp_path / "second" / "head.npz").read_bytes() == (tmp_path / "first" / "head.npz").read_bytes()
+    for name in ("head.npz", "split.csv"):
+        assert (tmp_path / "second" / name).read_bytes() == (tmp_path / "first" / name).read_bytes()
     assert [child.name for child in (tmp_path / "models" / "sport_classifier").iterdir()] == ["1"]
 
 

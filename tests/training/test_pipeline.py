@@ -33,7 +33,7 @@ PICTURES = 3 * 12 + COPIES
 
 
 def backbone_with(weights: str) -> BackboneSettings:
-    return BackboneSettings(weights=weights, height=HEIGHT, width=WIDTH, options={"alpha": 0.35})
+    return BackboneSettings("MobileNet", weights, HEIGHT, WIDTH, options={"alpha": 0.25})
 
 
 @pytest.fixture(scope="module")
@@ -118,14 +118,6 @@ def test_the_run_folder_tells_what_was_done(run: Path, prepared: Prepared) -> No
     assert len(candidates) == 2
     assert record["chosen"] == max(candidates, key=lambda one: (one["top1"], one["top3"], -one["loss"]))
     assert TrainSettings.from_json(record["settings"]).heads == settings_for(run.parent).heads
-
-
-def test_the_same_seed_gives_the_same_run(place: Path, run: Path, prepared: Prepared) -> None:
-    train(prepared, settings_for(place), place / "again", progress=False)
-    first, again = np.load(run / "head.npz"), np.load(place / "again" / "head.npz")
-    for name in first.files:
-        np.testing.assert_array_equal(first[name], again[name])
-    assert (run / "split.csv").read_text() == (place / "again" / "split.csv").read_text()
 
 
 def test_a_shipped_version_has_its_card_and_measures_what_it_serves(
