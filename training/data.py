@@ -1,6 +1,7 @@
 """Labelled pictures: read from class folders or from a manifest, and named by what is in the files."""
 
 import csv
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,3 +153,25 @@ def _read(root: Path, rows: Sequence[tuple[str, str, str, str]], when_empty: str
         first = f" (the first problem: {problems[0]})" if problems else ""
         raise DataError(f"There are {when_empty}{first}.")
     return Dataset(tuple(pictures), tuple(problems))
+
+
+def with_digests(pictures: Sequence[Picture]) -> list[Picture]:
+    """Give pictures that came from a list without digests, as those of a split file, the digests of their files.
+
+    Args:
+        pictures: The pictures.
+
+    Returns:
+        The same, with digests.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    named = []
+    for picture in pictures:
+        try:
+            data = picture.path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{picture.path} cannot be read: {error.strerror}.") from error
+        named.append(dataclasses.replace(picture, digest=hashlib.sha256(data).hexdigest()))
+    return named

@@ -1,0 +1,75 @@
+"""Batches of augmented pictures, each decided by seed, epoch and place alone, whatever thread makes it."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from training.augment import augment
+from training.finetune_settings import FinetuneSettings
+from training.mixing import mix_batch
+
+# Different streams of chance from one seed.
+_ORDER, _PICTURE, _MIX = 0, 1, 2
+_AHEAD = 8
+
+
+class AugmentedBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """The batches of one pass over the training pictures.
+
+    A pass can be made again exactly, also in another process: a run that was killed goes on as if it had not been.
+    """
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        positions: NDArray[np.int64],
+        classes: NDArray[np.int64],
+        weights: NDArray[np.float32],
+        settings: FinetuneSettings,
+        epoch: int,
+    ) -> None:
+        """Plan a pass.
+
+        Args:
+            pixels: uint8 [pictures, rows, columns, 3], of any size.
+            positions: int64 [n]: the pictures to train on.
+            classes: int64 [pictures].
+            weights: float32 [classes]: the weight of each class in the loss.
+            settings: Size, batch, augmentation, mixing and seed.
+            epoch: The number of the pass.
+        """
+        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=_AHEAD)
+        self._pixels = pixels
+        self._positions = np.random.default_rng([settings.seed, _ORDER, epoch]).permutation(positions)
+        self._classes = classes
+        self._weights = weights
+        self._settings = settings
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        """Full batches only; what is left over differs from pass to pass."""
+        return max(1, len(self._positions) // self._settings.batch)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
+        """Pixels, float32 [batch, height, width, 3], 0 to 255; targets, float32 [batch, classes]; weights."""
+        settings = self._settings
+        rows = self._positions[index * settings.batch : (index + 1) * settings.batch]
+        pixels = np.empty((len(rows), settings.height, settings.width, 3), np.float32)
+        for place, row in enumerate(rows.tolist()):
+            pixels[place] = augment(
+                self._pixels[row],
+                settings.augmentation,
+                np.random.default_rng([settings.seed, _PICTURE, self._epoch, row]),
+                height=settings.height,
+                width=settings.width,
+            )
+        targets = np.eye(len(self._weights), dtype=np.float32)[self._classes[rows]]
+        return mix_batch(
+            pixels,
+            targets,
+            self._weights[self._classes[rows]],
+            settings.mixing,
+            np.random.default_rng([settings.seed, _MIX, self._epoch, index]),
+        )

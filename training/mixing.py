@@ -1,0 +1,76 @@
+"""Pictures mixed in pairs, with their targets: MixUp and CutMix."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class MixSettings:
+    """How the pictures of a batch are mixed.
+
+    Attributes:
+        mixup: Alpha of the Beta distribution of MixUp's shares; 0 for no MixUp.
+        cutmix: Alpha of the Beta distribution of CutMix's areas; 0 for no CutMix.
+        probability: The share of batches that are mixed, by the one or the other with equal chances.
+    """
+
+    mixup: float = 0.2
+    cutmix: float = 1.0
+    probability: float = 0.5
+
+
+def mix_batch(
+    pixels: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    settings: MixSettings,
+    random: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Mix each picture of a batch with another one, or leave the batch as it is.
+
+    MixUp (Zhang et al. 2018, "mixup: Beyond empirical risk minimization") adds pictures in shares; CutMix (Yun et al.
+    2019, "CutMix: Regularization strategy to train strong classifiers with localizable features") puts a rectangle of
+    one into another. Targets and weights are added in the same shares.
+
+    Args:
+        pixels: float32 [batch, height, width, 3].
+        targets: float32 [batch, classes].
+        weights: float32 [batch].
+        settings: How.
+        random: The source of all chance.
+
+    Returns:
+        Pixels, targets and weights, of the same shapes; the arrays given are not changed.
+    """
+    ways = [name for name in ("mixup", "cutmix") if getattr(settings, name) > 0]
+    if not ways or random.random() >= settings.probability:
+        return pixels, targets, weights
+    way = ways[random.integers(len(ways))]
+    alpha = getattr(settings, way)
+    share = np.float32(random.beta(alpha, alpha))
+    partner = random.permutation(len(pixels))
+    if way == "mixup":
+        mixed = share * pixels + (1 - share) * pixels[partner]
+    else:
+        top, bottom, left, right = _rectangle(pixels.shape[1], pixels.shape[2], 1 - float(share), random)
+        mixed = pixels.copy()
+        mixed[:, top:bottom, left:right] = pixels[partner, top:bottom, left:right]
+        share = np.float32(1 - (bottom - top) * (right - left) / (pixels.shape[1] * pixels.shape[2]))
+    return (
+        mixed,
+        share * targets + (1 - share) * targets[partner],
+        share * weights + (1 - share) * weights[partner],
+    )
+
+
+def _rectangle(
+    height: int, width: int, area: float, random: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """A rectangle of the picture's aspect about a random middle, cut off at the edges: top, bottom, left, right."""
+    half_height, half_width = np.sqrt(area) * height / 2, np.sqrt(area) * width / 2
+    middle_y, middle_x = random.uniform(0, height), random.uniform(0, width)
+    top, bottom = np.clip(np.rint([middle_y - half_height, middle_y + half_height]), 0, height).astype(int)
+    left, right = np.clip(np.rint([middle_x - half_width, middle_x + half_width]), 0, width).astype(int)
+    return int(top), int(bottom), int(left), int(right)
