@@ -7,5 +7,16 @@ the Sports API.
 from catalogue.errors import CatalogueError
 from catalogue.model import Catalogue, Group, Sport
 from catalogue.reading import load_catalogue, parse_catalogue
+from catalogue.search import NameSearch, search_of_groups, search_of_sports
 
-__all__ = ["Catalogue", "CatalogueError", "Group", "Sport", "load_catalogue", "parse_catalogue"]
+__all__ = [
+    "Catalogue",
+    "CatalogueError",
+    "Group",
+    "NameSearch",
+    "Sport",
+    "load_catalogue",
+    "parse_catalogue",
+    "search_of_groups",
+    "search_of_sports",
+]

@@ -68,7 +68,7 @@ class Catalogue:
         groups: Every group, in the order of the file.
     """
 
-    __slots__ = ("_by_id", "_by_name", "_by_slug", "_groups_by_slug", "groups", "sports")
+    __slots__ = ("_by_id", "_by_name", "_by_slug", "_groups_by_id", "_groups_by_slug", "groups", "sports")
 
     def __init__(self, sports: Iterable[Sport], groups: Iterable[Group]) -> None:
         self.sports: tuple[Sport, ...] = tuple(sports)
@@ -80,6 +80,7 @@ class Catalogue:
         self._by_name: Mapping[str, Sport] = MappingProxyType(
             {name.casefold(): sport for sport in self.sports for name in (sport.name, *sport.aliases)}
         )
+        self._groups_by_id: Mapping[str, Group] = MappingProxyType({group.id: group for group in self.groups})
         self._groups_by_slug: Mapping[str, Group] = MappingProxyType(
             {group.slug: group for group in self.groups}
         )
@@ -99,6 +100,10 @@ class Catalogue:
     def group(self, slug: str) -> Group | None:
         """Return the group with this slug, or None."""
         return self._groups_by_slug.get(slug)
+
+    def group_by_id(self, group_id: str) -> Group | None:
+        """Return the group with this id, or None."""
+        return self._groups_by_id.get(group_id)
 
     def ancestors(self, sport: Sport) -> tuple[Sport, ...]:
         """Return the sports that this one is a part of, nearest first."""
