@@ -59,6 +59,11 @@ class HeadWeights:
         except (OSError, KeyError, ValueError) as error:
             raise TrainingError(f"{path} holds no trained head: {error}") from error
 
+    def with_temperature(self, temperature: float) -> "HeadWeights":
+        """The same head with its logits divided by a temperature (Guo et al. 2017), folded into the last layer."""
+        kernel, bias = self.layers[-1]
+        return HeadWeights((*self.layers[:-1], (kernel / temperature, bias / temperature)))
+
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Apply the head to features, float32 [batch, features]; gives logits, float32 [batch, classes]."""
         x = features

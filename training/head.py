@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.keras import TqdmCallback
 
+from training.calibration import expected_calibration_error, fit_temperature, softmax
+
 
 @dataclass(frozen=True, slots=True)
 class HeadSettings:
@@ -204,6 +206,9 @@ class Candidate:
         top1: The share of validation pictures whose class is the first answer.
         top3: The share whose class is among the first three.
         loss: The validation loss, without label smoothing.
+        temperature: What to divide the logits by, fitted on the validation pictures.
+        calibration_error: Their expected calibration error without the temperature.
+        calibrated_error: The same with it.
     """
 
     settings: HeadSettings
@@ -211,6 +216,9 @@ class Candidate:
     top1: float
     top3: float
     loss: float
+    temperature: float
+    calibration_error: float
+    calibrated_error: float
 
 
 def try_head(
@@ -238,6 +246,7 @@ def try_head(
     head, history = train_head(train, validation, settings, classes, seed=seed, progress=progress)
     logits = head.predict(validation.views[0].astype(np.float32), batch_size=1024, verbose=0)
     ranks = (logits > logits[np.arange(len(logits)), validation.classes, None]).sum(axis=1)
+    temperature = fit_temperature(logits, validation.classes)
     losses = keras.losses.sparse_categorical_crossentropy(validation.classes, logits, from_logits=True)
     return Candidate(
         settings,
@@ -245,4 +254,7 @@ def try_head(
         top1=float((ranks < 1).mean()),
         top3=float((ranks < 3).mean()),
         loss=float(np.mean(losses)),
+        temperature=temperature,
+        calibration_error=expected_calibration_error(softmax(logits).max(axis=1), ranks < 1),
+        calibrated_error=expected_calibration_error(softmax(logits, temperature).max(axis=1), ranks < 1),
     )

@@ -37,6 +37,7 @@ class ExportedModel:
     Attributes:
         height: Rows of its input.
         width: Columns of its input.
+        signature: What it answers through, a concrete function of TensorFlow.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -50,8 +51,8 @@ class ExportedModel:
         """
         try:
             self._model = tf.saved_model.load(str(directory))
-            self._signature = self._model.signatures[SIGNATURE]
-            spec = self._signature.structured_input_signature[1]["images"]
+            self.signature = self._model.signatures[SIGNATURE]
+            spec = self.signature.structured_input_signature[1]["images"]
         except (OSError, KeyError) as error:
             raise ExportError(
                 f"{directory} holds no model with the signature {SIGNATURE} and its images."
@@ -60,7 +61,7 @@ class ExportedModel:
 
     def answer(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Ask the signature: uint8 [batch, height, width, 3] in; the contract's outputs as arrays."""
-        return {name: value.numpy() for name, value in self._signature(images=tf.constant(pixels)).items()}
+        return {name: value.numpy() for name, value in self.signature(images=tf.constant(pixels)).items()}
 
     def answer_pictures(self, pictures: Sequence[Picture], *, batch: int = 32) -> Answers:
         """Decode pictures as the gateway does, and ask for each.
@@ -79,7 +80,7 @@ class ExportedModel:
         names: dict[str, str] = {}
         probabilities = []
         for start in tqdm(range(0, len(pictures), batch), desc="evaluation", unit="batch", mininterval=5):
-            pixels = np.stack([self._decode(picture) for picture in pictures[start : start + batch]])
+            pixels = np.stack([self.decode(picture) for picture in pictures[start : start + batch]])
             answer = self.answer(pixels)
             rows = [[one.decode() for one in row] for row in answer["class_ids"].tolist()]
             ids.extend(rows)
@@ -90,7 +91,12 @@ class ExportedModel:
             ids, np.concatenate(probabilities) if probabilities else np.empty((0, 0), np.float32), names
         )
 
-    def _decode(self, picture: Picture) -> NDArray[np.uint8]:
+    def decode(self, picture: Picture) -> NDArray[np.uint8]:
+        """Decode a picture for this model as the gateway does: uint8 [height, width, 3].
+
+        Raises:
+            DataError: It cannot be decoded; the message names it.
+        """
         try:
             return decode_picture(picture.path.read_bytes(), height=self.height, width=self.width)
         except (PictureError, OSError) as error:

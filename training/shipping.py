@@ -5,17 +5,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from training.backbones import build_backbone, fingerprint_of
+import numpy as np
+
+from training.calibration import expected_calibration_error
 from training.card import readable_card, sources_of
 from training.classes import find_classes
-from training.classifier import HeadWeights, build_classifier
+from training.classifier import build_classifier
 from training.data import Picture
-from training.errors import ExportError, WeightsError
 from training.export import export_classifier
 from training.metrics import measure
 from training.pipeline import read_split
+from training.runs import read_run
 from training.served import ExportedModel
-from training.settings import TrainSettings, write_json
+from training.settings import write_json
 
 
 def export_run(run: Path, root: Path, directory: Path, *, weights: str | None = None) -> Path:
@@ -38,20 +40,10 @@ def export_run(run: Path, root: Path, directory: Path, *, weights: str | None = 
         WeightsError: These are not the weights that the run used.
         DataError: The run's pictures are not under the folder.
     """
-    try:
-        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ExportError(f"{run} is no complete run: {error}. Run the same train command again.") from error
-    head = HeadWeights.load(run / "head.npz")
-    if weights is not None:
-        record["settings"]["backbone"]["weights"] = weights
-    settings = TrainSettings.from_json(record["settings"])
-    backbone = build_backbone(settings.backbone)
-    if fingerprint_of(settings.backbone, backbone) != record["backbone_fingerprint"]:
-        raise WeightsError(
-            f"{settings.backbone.weights} holds other weights than those the head was trained on."
-        )
-    record["settings"] = settings.as_json()
+    finished = read_run(run, weights=weights)
+    record, settings = finished.record, finished.settings
+    # Fine-tuning fits its own; a head's was fitted on the validation part when it was chosen.
+    temperature = float(record.get("temperature") or record["chosen"].get("temperature", 1.0))
     pictures = {part: read_split(run / "split.csv", root, part) for part in ("all", "test")}
     height, width = settings.backbone.height, settings.backbone.width
 
@@ -71,6 +63,7 @@ def export_run(run: Path, root: Path, directory: Path, *, weights: str | None = 
                 "resize": "stretched, aspect not kept",
             },
             **record,
+            "temperature": temperature,
             "sources": sources_of(pictures["all"]),
             "metrics": metrics,
         }
@@ -80,7 +73,12 @@ def export_run(run: Path, root: Path, directory: Path, *, weights: str | None = 
         }
 
     return export_classifier(
-        build_classifier(settings.backbone, backbone, settings.pooling, head),
+        build_classifier(
+            settings.backbone,
+            finished.backbone,
+            settings.pooling,
+            finished.head.with_temperature(temperature),
+        ),
         [row["id"] for row in record["classes"]],
         [row["name"] for row in record["classes"]],
         height,
@@ -93,7 +91,7 @@ def export_run(run: Path, root: Path, directory: Path, *, weights: str | None = 
 def evaluate(
     version: Path, pictures: list[Picture], training_counts: dict[str, int] | None = None
 ) -> dict[str, Any]:
-    """Measure an exported version on labelled pictures, see `metrics.measure`.
+    """Measure an exported version on labelled pictures: `metrics.measure`, and the expected `calibration_error`.
 
     Args:
         version: The version's folder.
@@ -109,10 +107,14 @@ def evaluate(
     """
     classes = find_classes(picture.label for picture in pictures)
     answers = ExportedModel(version).answer_pictures(pictures)
-    return measure(
+    truths = [classes.ids[classes.of_label[picture.label]] for picture in pictures]
+    metrics = measure(
         answers.class_ids,
-        [classes.ids[classes.of_label[picture.label]] for picture in pictures],
+        truths,
         [picture.source for picture in pictures],
         answers.names | dict(zip(classes.ids, classes.names, strict=True)),
         training_counts,
     )
+    right = np.array([row[0] == truth for row, truth in zip(answers.class_ids, truths, strict=True)])
+    error = expected_calibration_error(answers.probabilities[:, 0], right)
+    return {**metrics, "calibration_error": round(error, 4)}

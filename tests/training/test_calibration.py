@@ -10,6 +10,7 @@ from training.calibration import (
     reliability,
     softmax,
 )
+from training.classifier import HeadWeights
 
 
 def test_the_error_worked_out_by_hand() -> None:
@@ -80,3 +81,16 @@ def test_perfect_answers_err_by_chance_less_on_more_pictures() -> None:
     assert 0.03 < few[0] < few[1] < 0.15
     assert many[1] < 0.015
     assert error_by_chance(np.ones(50), draws=5) == (0.0, 0.0)
+
+
+def test_a_head_takes_the_temperature_into_its_last_layer() -> None:
+    random = np.random.default_rng(0)
+    layers = [
+        (random.normal(size=shape).astype(np.float32), np.ones(shape[1], np.float32))
+        for shape in ((5, 4), (4, 3))
+    ]
+    head = HeadWeights(tuple(layers))
+    features = random.normal(size=(6, 5)).astype(np.float32)
+    np.testing.assert_allclose(
+        head.with_temperature(2.5).logits(features), head.logits(features) / 2.5, rtol=1e-5, atol=1e-6
+    )

@@ -10,6 +10,7 @@ from preprocessing import decode_picture
 from tests.training.pictures import COLOURS, coloured_noise, write_class_folders
 from training import pipeline
 from training.backbones import BackboneSettings, build_backbone
+from training.calibration import softmax
 from training.classifier import HeadWeights
 from training.command import main
 from training.data import read_class_folders
@@ -131,6 +132,8 @@ def test_a_shipped_version_has_its_card_and_measures_what_it_serves(
     assert card["sources"] == [{"source": "not stated", "licences": ["not stated"], "pictures": PICTURES}]
     assert card["metrics"]["all"]["pictures"] == len(prepared.split.test)
     assert json.loads((run / "metrics.json").read_text()) == card["metrics"]
+    assert card["temperature"] == card["chosen"]["temperature"]
+    assert 0 <= card["metrics"]["calibration_error"] <= 1
     readable = (version / "MODEL_CARD.md").read_text()
     assert "# m: 3 classes" in readable
     assert "Low evidence" in readable
@@ -148,8 +151,9 @@ def test_the_exported_model_is_the_one_that_was_trained(run: Path, version: Path
     positions = prepared.split.test
     features = prepared.features(positions, ("original",), "avg+max").views[0].astype(np.float32)
     logits = HeadWeights.load(run / "head.npz").logits(features)
-    expected = np.exp(logits - logits.max(axis=1, keepdims=True))
-    expected = np.sort(expected / expected.sum(axis=1, keepdims=True))[:, ::-1]
+    temperature = json.loads((run / "run.json").read_text())["chosen"]["temperature"]
+    assert temperature != 1.0
+    expected = np.sort(softmax(logits, temperature))[:, ::-1]
     pictures = [prepared.data.pictures[position] for position in positions.tolist()]
     np.testing.assert_allclose(
         ExportedModel(version).answer_pictures(pictures).probabilities, expected, atol=5e-3

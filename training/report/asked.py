@@ -1,0 +1,114 @@
+"""The pictures that a version was asked, with what is right, what it answered, and which pictures belong together."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.classes import find_classes
+from training.data import Picture
+from training.errors import DataError
+from training.served import Answers
+
+#: The rank of a right class that is not among the answers.
+NOT_ANSWERED = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Labelled pictures and a version's answers to them.
+
+    Attributes:
+        pictures: The pictures.
+        truths: The catalogue id of each picture's label.
+        groups: int64 [pictures]: pictures of one group look alike.
+        answers: The answers, in the order of the pictures.
+        names: The name of each class of truths and answers, by id.
+    """
+
+    pictures: tuple[Picture, ...]
+    truths: tuple[str, ...]
+    groups: NDArray[np.int64]
+    answers: Answers
+    names: dict[str, str]
+
+    @cached_property
+    def ranks(self) -> NDArray[np.int64]:
+        """At which place of the answers the right class is, from 0, else `NOT_ANSWERED`; int64 [pictures]."""
+        return ranks_of(self.answers.class_ids, self.truths)
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the first answer is right, bool [pictures]."""
+        return np.asarray(self.ranks == 0)
+
+    @cached_property
+    def confidences(self) -> NDArray[np.float32]:
+        """The probability of the first answer, float32 [pictures]."""
+        return self.answers.probabilities[:, 0]
+
+    @cached_property
+    def first(self) -> tuple[str, ...]:
+        """The class id of each first answer."""
+        return tuple(row[0] for row in self.answers.class_ids)
+
+    @cached_property
+    def sources(self) -> NDArray[np.str_]:
+        """The source of each picture, text [pictures]."""
+        return np.array([picture.source for picture in self.pictures])
+
+
+def join(pictures: Sequence[Picture], groups: NDArray[np.int64], answers: Answers) -> Asked:
+    """Join pictures with the answers to them.
+
+    Args:
+        pictures: The pictures asked.
+        groups: int64 [pictures].
+        answers: The answers, in the same order.
+
+    Returns:
+        All of it.
+
+    Raises:
+        DataError: A label is not in the catalogue, or there are no pictures.
+    """
+    if not pictures:
+        raise DataError("There are no pictures to ask.")
+    classes = find_classes(picture.label for picture in pictures)
+    truths = tuple(classes.ids[classes.of_label[picture.label]] for picture in pictures)
+    names = answers.names | dict(zip(classes.ids, classes.names, strict=True))
+    return Asked(tuple(pictures), truths, groups, answers, names)
+
+
+def ranks_of(answers: Sequence[Sequence[str]], truths: Iterable[str]) -> NDArray[np.int64]:
+    """The place of the right class in each answer, from 0, int64 [pictures]; `NOT_ANSWERED` where it is missing."""
+    ranks = [
+        next((rank for rank, answer in enumerate(row) if answer == truth), NOT_ANSWERED)
+        for row, truth in zip(answers, truths, strict=True)
+    ]
+    return np.array(ranks, np.int64)
+
+
+def read_groups(path: Path, pictures: Sequence[Picture]) -> NDArray[np.int64]:
+    """Read from a run's `split.csv` which pictures look alike.
+
+    Args:
+        path: The file.
+        pictures: The pictures whose groups are wanted.
+
+    Returns:
+        int64 [pictures].
+
+    Raises:
+        DataError: No such file, or a picture or its group is not in it.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            group_of = {row["file"]: int(row["group"]) for row in csv.DictReader(file)}
+        return np.array([group_of[picture.name] for picture in pictures], np.int64)
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(f"{path} is no split that a run wrote for these pictures: {error}") from error

@@ -1,0 +1,30 @@
+"""Small pictures written into the page itself."""
+
+import base64
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from preprocessing import decode_picture
+
+_SIDE = 112
+_QUALITY = 72
+
+
+def thumbnail(path: Path) -> str:
+    """Scale a picture to 112 rows, at most twice as wide, and give it as a `data:` address of a JPEG.
+
+    Raises:
+        preprocessing.PictureError: It cannot be decoded.
+    """
+    data = path.read_bytes()
+    with Image.open(io.BytesIO(data)) as picture:
+        width, height = picture.size
+        if picture.getexif().get(0x0112, 1) >= 5:  # the orientations that lie on their side
+            width, height = height, width
+    columns = min(2 * _SIDE, max(1, round(_SIDE * width / height)))
+    small = Image.fromarray(decode_picture(data, height=_SIDE, width=columns))
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=_QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
