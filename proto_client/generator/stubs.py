@@ -1,11 +1,12 @@
 """Writes `.pyi` stubs with protoc's own generator, so that type checkers know every field."""
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
-from grpc_tools import protoc
 
 _PACKAGE = "proto_client/generated/"
 
@@ -32,8 +33,12 @@ def write_stubs(files: Sequence[FileDescriptorProto], folder: Path) -> None:
             FileDescriptorSet(file=[_renamed(file, names) for file in files]).SerializeToString()
         )
         ours = [name for name in names.values() if name.startswith(_PACKAGE)]
-        if protoc.main(["protoc", f"--descriptor_set_in={descriptors}", f"--pyi_out={work}", *ours]) != 0:
-            raise RuntimeError("protoc refused the descriptors; its message is above.")
+        # A process of its own: protoc's C++ and TensorFlow's, loaded into the same one, crash each other.
+        command = (sys.executable, "-m", "grpc_tools.protoc")
+        arguments = (f"--descriptor_set_in={descriptors}", f"--pyi_out={work}", *ours)
+        ended = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
+        if ended.returncode != 0:
+            raise RuntimeError(f"protoc refused the descriptors: {ended.stderr.strip()}")
         for stub in sorted(Path(work, _PACKAGE).glob("*.pyi")):
             folder.joinpath(stub.name).write_bytes(stub.read_bytes())
 
