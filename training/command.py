@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training.backbones import POOLINGS, BackboneSettings
+from training.cleaning import command as cleaning
 from training.data import Dataset, read_class_folders, read_manifest
 from training.errors import TrainingError
 from training.head import HeadSettings
@@ -37,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace) -> None:
     settings = settings_from(options)
+    decisions = cleaning.decisions_from(options)
     prepared = prepare(_read_data(options), settings, options.cache)
+    prepared = cleaning.with_decisions(prepared, decisions, options)
     for problem in prepared.data.problems:
         print(f"left out: {problem}", file=sys.stderr)
     parts = ", ".join(f"{len(getattr(prepared.split, part))} {part}" for part in PARTS)
@@ -46,6 +49,11 @@ def _train(options: argparse.Namespace) -> None:
     print(f"validation: top-1 {chosen.top1:.4f}, top-3 {chosen.top3:.4f}, after {chosen.epochs} epochs")
     if options.models is not None:
         _export(options)
+
+
+def _clean(options: argparse.Namespace) -> None:
+    settings = settings_from(options)
+    cleaning.run_clean(options, prepare(_read_data(options), settings, options.cache), settings)
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -142,7 +150,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--run", type=Path, required=True, help="the folder for what this run writes")
     command.add_argument("--models", type=Path, help="publish into this folder of models")
     command.add_argument("--name", default="sport_classifier", help="the model's name (default: %(default)s)")
+    cleaning.add_decision_options(command)
     _add_recipe(command)
+
+    command = commands.add_parser("clean", help="find likely wrong labels, and write a page to review them")
+    command.set_defaults(run_command=_clean)
+    _add_data(command)
+    cleaning.add_clean_options(command)
+    _add_recipe(command)
+
+    command = commands.add_parser("review", help="write the review page again, with other suspects")
+    command.set_defaults(run_command=cleaning.run_review)
+    cleaning.add_review_options(command)
 
     command = commands.add_parser(
         "export", help="export a finished run as the model's next version, and measure it"

@@ -6,8 +6,10 @@ again.
 
 import csv
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -41,6 +43,7 @@ class Prepared:
         split: The parts.
         store: The features of the original view, and of the training views outside the test part.
         backbone_fingerprint: What the features were made with.
+        decisions: Which decisions about single pictures were applied, for the run's record.
     """
 
     data: Dataset
@@ -49,6 +52,7 @@ class Prepared:
     split: Split
     store: FeatureStore
     backbone_fingerprint: str
+    decisions: Mapping[str, Any] | None = None
 
     def features(self, positions: NDArray[np.int64], views: tuple[str, ...], pooling: str) -> Features:
         """Load the features of some pictures."""
@@ -176,6 +180,7 @@ def train(prepared: Prepared, settings: TrainSettings, run: Path, *, progress: b
                 "groups": int(prepared.groups.max()) + 1,
                 "parts": {part: len(getattr(prepared.split, part)) for part in PARTS},
                 "problems": list(prepared.data.problems),
+                "decisions": prepared.decisions,
             },
             "chosen": dataclasses.asdict(chosen),
             "trained_on": {"pictures": len(positions), "validation_included": settings.final_on_validation},
