@@ -24,7 +24,16 @@ def test_the_upload_is_a_file_for_sdk_generators(document: dict[str, Any]) -> No
 def test_every_operation_has_a_plain_name_and_a_summary(document: dict[str, Any]) -> None:
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     names = [operation["operationId"] for operation in operations]
-    assert sorted(names) == ["get_health", "get_readiness", "predict_sport"]
+    assert sorted(names) == [
+        "get_group",
+        "get_health",
+        "get_readiness",
+        "get_sport",
+        "list_groups",
+        "list_sports",
+        "predict_sport",
+        "search_sports",
+    ]
     assert all(operation["summary"] for operation in operations)
 
 
