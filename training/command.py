@@ -11,10 +11,12 @@ from typing import Any
 
 from training.backbones import POOLINGS, BackboneSettings
 from training.cleaning import command as cleaning
-from training.data import Dataset, read_class_folders, read_manifest
+from training.data import Dataset, Picture, read_class_folders, read_manifest
 from training.errors import TrainingError
+from training.finetune_command import add_options, run_finetuning
 from training.head import HeadSettings
 from training.pipeline import PARTS, prepare, read_split, train
+from training.report import command as report
 from training.settings import TrainSettings, write_json
 from training.shipping import evaluate, export_run
 
@@ -66,14 +68,20 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    if options.split is not None:
-        pictures = read_split(options.split, options.data, options.part)
-    else:
-        pictures = list(_read_data(options).pictures)
-    metrics = evaluate(options.model, pictures)
+    metrics = evaluate(options.model, _asked_for(options))
     if options.output is not None:
         write_json(options.output, metrics)
     print(_summary(metrics))
+
+
+def _report(options: argparse.Namespace) -> None:
+    report.run(options, _asked_for(options))
+
+
+def _asked_for(options: argparse.Namespace) -> list[Picture]:
+    if options.split is not None:
+        return read_split(options.split, options.data, options.part)
+    return list(_read_data(options).pictures)
 
 
 def _summary(metrics: dict[str, Any]) -> str:
@@ -163,6 +171,11 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run_command=cleaning.run_review)
     cleaning.add_review_options(command)
 
+    command = commands.add_parser("finetune", help="train the backbone too, from a finished run on")
+    command.set_defaults(run_command=run_finetuning)
+    add_options(command)
+    command.add_argument("--size", type=size_of, default=(224, 224), help="the input: 224, or HEIGHTxWIDTH")
+
     command = commands.add_parser(
         "export", help="export a finished run as the model's next version, and measure it"
     )
@@ -175,6 +188,19 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("evaluate", help="measure an exported version")
     command.set_defaults(run_command=_evaluate)
+    _add_asked(command)
+    command.add_argument("--output", type=Path, help="write the figures to this JSON file")
+
+    command = commands.add_parser(
+        "report", help="measure an exported version in depth: one HTML page, and the same figures as JSON"
+    )
+    command.set_defaults(run_command=_report)
+    _add_asked(command)
+    report.add_arguments(command)
+    return parser
+
+
+def _add_asked(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model", type=Path, required=True, help="the version's folder, models/NAME/VERSION"
     )
@@ -183,8 +209,6 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--part", choices=(*PARTS, "all"), default="test", help="which (default: %(default)s)"
     )
-    command.add_argument("--output", type=Path, help="write the figures to this JSON file")
-    return parser
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:
