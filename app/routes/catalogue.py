@@ -61,7 +61,8 @@ def create_router(settings: Settings) -> APIRouter:
     return router
 
 
-def _documents(request: Request) -> CatalogueDocuments:
+# Async, since FastAPI sends any other dependency through a thread.
+async def _documents(request: Request) -> CatalogueDocuments:
     documents: CatalogueDocuments = request.state.catalogue_documents
     return documents
 
