@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 #: "Top k": the right class is among the first k answers.
 TOPS = (1, 3, 5)
+#: The rank of a right class that is not among the answers.
+NOT_ANSWERED = int(np.iinfo(np.int64).max)
 _MOST_CONFUSED = 30
 
 
@@ -33,13 +35,7 @@ def measure(
         `share`; `mean_over_classes` is the mean of the classes' own shares; `by_class` has a row for each class of
         the truths; `confused` counts wrong first answers by truth and answer, the most frequent first.
     """
-    ranks = np.array(
-        [
-            next((rank for rank, answer in enumerate(row) if answer == truth), np.iinfo(np.int64).max)
-            for row, truth in zip(answers, truths, strict=True)
-        ],
-        np.int64,
-    )
+    ranks = ranks_of(answers, truths)
     by_class = []
     for class_id in sorted(set(truths), key=lambda one: names[one]):
         here = np.array([truth == class_id for truth in truths])
@@ -70,6 +66,15 @@ def measure(
             ]
         ],
     }
+
+
+def ranks_of(answers: Sequence[Sequence[str]], truths: Sequence[str]) -> NDArray[np.int64]:
+    """The place of the right class in each answer, from 0, int64 [pictures]; `NOT_ANSWERED` where it is missing."""
+    ranks = [
+        next((rank for rank, answer in enumerate(row) if answer == truth), NOT_ANSWERED)
+        for row, truth in zip(answers, truths, strict=True)
+    ]
+    return np.array(ranks, np.int64)
 
 
 def _tops(ranks: NDArray[np.int64]) -> dict[str, Any]:

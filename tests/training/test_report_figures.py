@@ -9,7 +9,8 @@ from catalogue import load_catalogue
 from training.data import Picture
 from training.errors import DataError
 from training.intervals import wilson
-from training.report.asked import NOT_ANSWERED, Asked, join, read_groups
+from training.metrics import NOT_ANSWERED
+from training.report.asked import Asked, join, read_groups
 from training.report.by_class import class_rows, confused_pairs, surest_mistakes
 from training.report.certainty import abstaining, calibration, calibration_of
 from training.report.shares import mean_over_classes, segments, share_of

@@ -1,7 +1,7 @@
 """The pictures that a version was asked, with what is right, what it answered, and which pictures belong together."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from training.classes import find_classes
 from training.data import Picture
 from training.errors import DataError
+from training.metrics import ranks_of
 from training.served import Answers
-
-#: The rank of a right class that is not among the answers.
-NOT_ANSWERED = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Asked:
 
     @cached_property
     def ranks(self) -> NDArray[np.int64]:
-        """At which place of the answers the right class is, from 0, else `NOT_ANSWERED`; int64 [pictures]."""
+        """At which place of the answers the right class is, from 0, else `metrics.NOT_ANSWERED`; int64 [pictures]."""
         return ranks_of(self.answers.class_ids, self.truths)
 
     @cached_property
@@ -82,15 +80,6 @@ def join(pictures: Sequence[Picture], groups: NDArray[np.int64], answers: Answer
     truths = tuple(classes.ids[classes.of_label[picture.label]] for picture in pictures)
     names = answers.names | dict(zip(classes.ids, classes.names, strict=True))
     return Asked(tuple(pictures), truths, groups, answers, names)
-
-
-def ranks_of(answers: Sequence[Sequence[str]], truths: Iterable[str]) -> NDArray[np.int64]:
-    """The place of the right class in each answer, from 0, int64 [pictures]; `NOT_ANSWERED` where it is missing."""
-    ranks = [
-        next((rank for rank, answer in enumerate(row) if answer == truth), NOT_ANSWERED)
-        for row, truth in zip(answers, truths, strict=True)
-    ]
-    return np.array(ranks, np.int64)
 
 
 def read_groups(path: Path, pictures: Sequence[Picture]) -> NDArray[np.int64]:

@@ -122,7 +122,7 @@ DISTORTIONS = (
     Distortion("jpeg_50", "JPEG, quality 50", jpeg(50)),
     Distortion("jpeg_30", "JPEG, quality 30", jpeg(30)),
     Distortion("jpeg_10", "JPEG, quality 10", jpeg(10)),
-    Distortion("small_112", "Scaled down to a short side of 112", scale_down(112)),
+    Distortion("small_112", "Short side scaled down to 112", scale_down(112)),
 )
 
 

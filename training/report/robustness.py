@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from preprocessing import decode_picture
-from training.report.asked import Asked, ranks_of
+from training.metrics import ranks_of
+from training.report.asked import Asked
 from training.report.distortions import DISTORTIONS, ORIENTATIONS, UPRIGHT, stored_as, upright
 from training.report.shares import DIGITS, share_of
 from training.served import ExportedModel
