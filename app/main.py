@@ -38,7 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
     add_error_handlers(app)
     app.include_router(health.router)
     app.include_router(sport_classifier.router)
-    app.include_router(catalogue.create_router(settings))
+    app.include_router(catalogue.router)
     describe_problems_once(app)
     # The last one added is the outermost.
     app.add_middleware(RequestIdMiddleware)

@@ -9,6 +9,7 @@ from typing import Annotated, TypedDict
 from fastapi import Depends, Request
 
 from app.auth import TokenCheck
+from app.catalogue_documents import CatalogueDocuments
 from app.classifier import PictureClassifier
 from app.decoding import DecodePool
 from app.served_model import ServedModel
@@ -27,6 +28,7 @@ class Services:
     settings: Settings
     token_check: TokenCheck
     catalogue: Catalogue
+    catalogue_documents: CatalogueDocuments
     sport_model: ServedModel
     sport_classifier: PictureClassifier
 
@@ -59,10 +61,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             retry_after=settings.retry_after_seconds,
         )
         await stack.enter_async_context(_in_background(sport_model))
+        catalogue = load_catalogue(settings.catalogue_file)
         yield Services(
             settings=settings,
             token_check=TokenCheck(token.get_secret_value() for token in settings.tokens),
-            catalogue=load_catalogue(settings.catalogue_file),
+            catalogue=catalogue,
+            catalogue_documents=CatalogueDocuments(catalogue),
             sport_model=sport_model,
             sport_classifier=PictureClassifier(
                 client,
@@ -85,7 +89,8 @@ async def _in_background(model: ServedModel) -> AsyncIterator[None]:
             await watching
 
 
-def _services(request: Request) -> Services:
+# Async, since FastAPI sends any other dependency through a thread.
+async def _services(request: Request) -> Services:
     services: Services = request.state.services
     return services
 

@@ -1,10 +1,9 @@
 """The sports and their groups, as the Sports API gives them: JSON:API, open to all, made to be cached."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Annotated, Any, TypeAlias, TypedDict
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.caching import cacheable_response
 from app.catalogue_documents import MAX_FOUND, CatalogueDocuments
@@ -12,19 +11,13 @@ from app.catalogue_schemas import GroupDocument, GroupsDocument, SportDocument, 
 from app.errors import Problem
 from app.jsonapi import JSON_API_MEDIA_TYPE, JsonApiResponse, require_plain_json_api
 from app.openapi import problem_responses
-from app.settings import Settings
-from catalogue import Group, Sport, load_catalogue
+from app.services import ServicesDep
+from catalogue import Group, Sport
 
 _MAX_TEXT = 100
 _SUGGESTIONS = 3
 
 _Endpoint: TypeAlias = Callable[..., Awaitable[Response]]
-
-
-class CatalogueState(TypedDict):
-    """What these routes find in every request's state."""
-
-    catalogue_documents: CatalogueDocuments
 
 
 class UnknownSport(Problem):
@@ -45,26 +38,9 @@ class EmptySearch(Problem):
     status, slug, title = 404, "empty-search", "The search has no words"
 
 
-def create_router(settings: Settings) -> APIRouter:
-    """Make the routes; the catalogue's documents are serialised when the app starts.
-
-    Args:
-        settings: They say where the catalogue is.
-    """
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[CatalogueState]:
-        yield {"catalogue_documents": CatalogueDocuments(load_catalogue(settings.catalogue_file))}
-
-    router = APIRouter(lifespan=lifespan)
-    router.include_router(_router)
-    return router
-
-
 # Async, since FastAPI sends any other dependency through a thread.
-async def _documents(request: Request) -> CatalogueDocuments:
-    documents: CatalogueDocuments = request.state.catalogue_documents
-    return documents
+async def _documents(services: ServicesDep) -> CatalogueDocuments:
+    return services.catalogue_documents
 
 
 _DocumentsDep = Annotated[CatalogueDocuments, Depends(_documents)]
@@ -73,7 +49,7 @@ _IdOrSlug = Annotated[
     str, Path(max_length=_MAX_TEXT, description="Its id or slug.", examples=["66", "skiing"])
 ]
 
-_router = APIRouter(tags=["catalogue"], dependencies=[Depends(require_plain_json_api)])
+router = APIRouter(tags=["catalogue"], dependencies=[Depends(require_plain_json_api)])
 
 
 def _read(
@@ -93,8 +69,8 @@ def _read(
     def register(endpoint: _Endpoint) -> _Endpoint:
         # The first serves both methods, so that a 405 allows both. The second only describes: OpenAPI would
         # otherwise list two operations of one name.
-        _router.add_api_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
-        _router.add_api_route(
+        router.add_api_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
+        router.add_api_route(
             path,
             endpoint,
             methods=["GET"],
@@ -121,7 +97,7 @@ async def list_sports(
 
 
 # Before /sports/{sport}, which would take it for a sport.
-@_router.api_route("/sports/search", methods=["GET", "HEAD"], include_in_schema=False)
+@router.api_route("/sports/search", methods=["GET", "HEAD"], include_in_schema=False)
 async def search_for_nothing() -> Response:
     """Say how a search is made."""
     raise _empty_search()
