@@ -143,7 +143,10 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
                 f"The {found} picture is truncated or damaged in its header. "
                 "Send the whole file, or save it anew."
             ) from error
-        what = f"a {found} file, which is not read here" if found else "not a picture"
+        if data.startswith((b"http://", b"https://")):
+            what = "the address of a picture, not the picture itself"
+        else:
+            what = f"a {found} file, which is not read here" if found else "not a picture"
         raise NotAPictureError(f"The file is {what}. Send one of: {', '.join(ACCEPTED_FORMATS)}.") from error
 
 

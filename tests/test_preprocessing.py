@@ -159,7 +159,7 @@ def test_truncated_pictures_are_corrupt(name: str, share: float) -> None:
     [
         (b"", "not a picture"),
         (b"hello, world" * 100, "not a picture"),
-        (b"https://example.org/photo.jpg", "not a picture"),
+        (b"https://example.org/photo.jpg", "the address of a picture, not the picture itself"),
         (b"BM is how this text begins, and it is no bitmap", "not a picture"),
         (b"%PDF-1.7 ...", "PDF"),
         (b"<?xml version='1.0'?><svg></svg>", "SVG"),
