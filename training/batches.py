@@ -56,14 +56,15 @@ class AugmentedBatches(keras.utils.PyDataset):  # type: ignore[misc]
         """Pixels, float32 [batch, height, width, 3], 0 to 255; targets, float32 [batch, classes]; weights."""
         settings = self._settings
         rows = self._positions[index * settings.batch : (index + 1) * settings.batch]
-        pixels = np.empty((len(rows), settings.height, settings.width, 3), np.float32)
+        height, width = settings.trained_size()
+        pixels = np.empty((len(rows), height, width, 3), np.float32)
         for place, row in enumerate(rows.tolist()):
             pixels[place] = augment(
                 self._pixels[row],
                 settings.augmentation,
                 np.random.default_rng([settings.seed, _PICTURE, self._epoch, row]),
-                height=settings.height,
-                width=settings.width,
+                height=height,
+                width=width,
             )
         targets = np.eye(len(self._weights), dtype=np.float32)[self._classes[rows]]
         return mix_batch(

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from training.ablation import ablation_table, kind_of, percent
 from training.data import Picture
 
 #: A class trained on fewer pictures is marked: its figures say little.
@@ -34,13 +35,12 @@ def readable_card(card: dict[str, Any]) -> str:
     size = card["input"]
     test = card["metrics"]
     thin = [row for row in card["classes"] if row["trained_on"] < LOW_EVIDENCE]
-    backbone = card["settings"]["backbone"]
     parts = "training and validation part" if card["trained_on"]["validation_included"] else "training part"
     lines = [
         f"# {card['model']}: {len(card['classes'])} classes",
         "",
         (
-            f"A classifier of pictures by sport: {backbone['name']}, frozen, with a trained head. "
+            f"A classifier of pictures by sport: {kind_of(card)}. "
             f"Made {card['made']} at commit `{card['code']['commit']}`."
         ),
         "",
@@ -74,14 +74,15 @@ def readable_card(card: dict[str, Any]) -> str:
         *(_row(f"source `{name or 'not stated'}`", row) for name, row in test["by_source"].items()),
         "",
         (
-            f"Mean over the classes: top-1 {_percent(test['mean_over_classes']['top1'])}, "
-            f"top-3 {_percent(test['mean_over_classes']['top3'])}."
+            f"Mean over the classes: top-1 {percent(test['mean_over_classes']['top1'])}, "
+            f"top-3 {percent(test['mean_over_classes']['top3'])}."
         ),
         "",
         "Most often confused (truth, answer, pictures): "
         + "; ".join(f"{row['truth']}, {row['answer']}, {row['pictures']}" for row in test["confused"][:12])
         + ".",
         "",
+        *ablation_table(card),
         "## Data",
         "",
         (
@@ -114,7 +115,7 @@ def readable_card(card: dict[str, Any]) -> str:
         ),
         (
             f"- The logits are divided by a temperature of {card['temperature']:.3f}, fitted on the validation part; "
-            f"the expected calibration error on the test pictures is {_percent(test['calibration_error'])}. On other "
+            f"the expected calibration error on the test pictures is {percent(test['calibration_error'])}. On other "
             "pictures than these, and most of all on such without any sport, probabilities mean less."
         ),
     ]
@@ -129,9 +130,5 @@ def readable_card(card: dict[str, Any]) -> str:
 
 
 def _row(name: str, figures: dict[str, Any]) -> str:
-    shares = " | ".join(_percent(figures[f"top{k}"]["share"]) for k in (1, 3, 5))
+    shares = " | ".join(percent(figures[f"top{k}"]["share"]) for k in (1, 3, 5))
     return f"| {name} | {figures['pictures']} | {shares} |"
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f}%"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,14 +76,14 @@ class Checkpoint:
         if not self._path.is_file():
             return None
         try:
-            with np.load(self._path) as file:
-                state = json.loads(str(file["state"]))
+            with self._path.open("rb") as file, np.load(file) as saved:
+                state = json.loads(str(saved["state"]))
                 arrays: dict[str, list[NDArray[Any]]] = {}
-                for key in file.files:
+                for key in saved.files:
                     name, _, number = key.partition(".")
                     if number:
-                        arrays.setdefault(name, []).append(file[key])
-        except (OSError, ValueError, KeyError) as error:
+                        arrays.setdefault(name, []).append(saved[key])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise TrainingError(
                 f"{self._path} is no checkpoint: {error}. Remove it to start anew."
             ) from error

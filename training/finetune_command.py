@@ -11,6 +11,7 @@ from training.mixing import MixSettings
 
 #: Options that are fields of the settings of the same name, with what they say about themselves.
 _FIELDS = {
+    "shrink": "train on pictures smaller than the model's input by this factor",
     "room": "keep pictures on disk larger by this factor, for crops",
     "epochs": "passes over the training pictures",
     "batch": "pictures in a step",

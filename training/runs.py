@@ -71,9 +71,11 @@ def read_run(run: Path, *, weights: str | None = None, size: tuple[int, int] | N
         original = build_backbone(first)
         if fingerprint_of(first, original) != record["backbone_fingerprint"]:
             raise WeightsError(f"{first.weights} holds other weights than those the head was trained on.")
-        resized = build_backbone(_resized(dataclasses.replace(first, weights="none"), size))
-        resized.set_weights(original.get_weights())
-        backbone = fold_convolutions(resized)
+        at_size = original
+        if _resized(first, size) != first:
+            at_size = build_backbone(_resized(dataclasses.replace(first, weights="none"), size))
+            at_size.set_weights(original.get_weights())
+        backbone = fold_convolutions(at_size)
     settings = dataclasses.replace(settings, backbone=_resized(settings.backbone, size))
     record["settings"] = settings.as_json()
     return FinishedRun(record, settings, backbone, head)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from training.ablation import earlier_versions
 from training.calibration import expected_calibration_error
 from training.card import readable_card, sources_of
 from training.classes import find_classes
@@ -64,6 +65,7 @@ def export_run(run: Path, root: Path, directory: Path, *, weights: str | None = 
             },
             **record,
             "temperature": temperature,
+            "earlier_versions": earlier_versions(directory, record),
             "sources": sources_of(pictures["all"]),
             "metrics": metrics,
         }

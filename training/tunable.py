@@ -1,5 +1,6 @@
 """The network that is fine-tuned, and its twin that is measured."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,10 +8,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from training.backbones import pool, scaling_of
+from training.backbones import build_backbone, pool, scaling_of
 from training.classifier import HeadWeights, build_classifier
 from training.errors import TrainingError
 from training.finetune_settings import FinetuneSettings
+from training.folding import fold_convolutions
 from training.runs import FinishedRun
 
 
@@ -19,9 +21,11 @@ class Tunable:
     """A classifier in training.
 
     Attributes:
-        network: From pixels, 0 to 255, float32 [batch, height, width, 3], to logits, float32 [batch, classes].
+        network: From pixels, 0 to 255, float32 [batch, height, width, 3] at the size of training, to logits, float32
+            [batch, classes].
         backbone: The network's backbone.
-        twin: The same without training state and all in float32, to probabilities; takes `network`'s weights.
+        twin: The same at the size of the model's input, without training state, all in float32, to probabilities;
+            takes `network`'s weights.
     """
 
     network: keras.Model
@@ -40,7 +44,7 @@ def build_tunable(run: FinishedRun, settings: FinetuneSettings) -> Tunable:
     not trained, since small batches of augmented pictures would only blur what ImageNet taught them.
 
     Args:
-        run: Read at the size of the settings.
+        run: Read at the size of the model's input.
         settings: How.
 
     Returns:
@@ -49,9 +53,10 @@ def build_tunable(run: FinishedRun, settings: FinetuneSettings) -> Tunable:
     Raises:
         TrainingError: No layer has the name to unfreeze from.
     """
-    backbone = with_precision(run.backbone, settings.precision)
+    height, width = settings.trained_size()
+    backbone = with_precision(_at_size(run, height, width), settings.precision)
     _unfreeze(backbone, settings.unfreeze)
-    pixels = keras.Input((settings.height, settings.width, 3), name="pixels")
+    pixels = keras.Input((height, width, 3), name="pixels")
     features = backbone(scaling_of(run.settings.backbone.name)(pixels))
     # From pooling on float32, Keras' own default: the sums and the loss want its digits, and cost nothing.
     x = pool(features, run.settings.pooling)
@@ -72,6 +77,14 @@ def build_tunable(run: FinishedRun, settings: FinetuneSettings) -> Tunable:
         layer.set_weights(list(weights))
     twin = build_classifier(run.settings.backbone, run.backbone, run.settings.pooling, run.head)
     return Tunable(network, backbone, twin)
+
+
+def _at_size(run: FinishedRun, height: int, width: int) -> keras.Model:
+    """The run's backbone for inputs of some size; convolutions have the same weights at every size."""
+    settings = dataclasses.replace(run.settings.backbone, weights="none", height=height, width=width)
+    backbone = fold_convolutions(build_backbone(settings))
+    backbone.set_weights(run.backbone.get_weights())
+    return backbone
 
 
 def with_precision(network: keras.Model, precision: str) -> keras.Model:
