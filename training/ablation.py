@@ -80,8 +80,9 @@ def ablation_table(card: dict[str, Any]) -> list[str]:
     )
     for stage in stages:
         settings, after = stage["settings"], stage["after"]
+        first = f"`{settings['unfreeze']}`" if settings["unfreeze"] else "the first layer"
         lines.append(
-            f"| fine-tuned from `{settings['unfreeze'] or 'the first layer'}` on at "
+            f"| fine-tuned from {first} on at "
             f"{settings['height']} x {settings['width']}, {stage['best_epoch']} epochs"
             f"{', validation part included' if stage['validation_included'] else ''} "
             f"| {percent(after.get('validation_top1'))} | {percent(after.get('validation_top3'))} | – | – |"
