@@ -16,7 +16,7 @@ _FIELDS = {
     "epochs": "passes over the training pictures",
     "batch": "pictures in a step",
     "learning_rate": "the head's highest rate",
-    "backbone_rate": "the rate of the backbone's last layer, as a share of the head's",
+    "backbone_rate": "the rate of the backbone's last layer, as a multiple of the head's",
     "depth_rate": "the rate of the first layer trained, as a share of the last one's",
     "unfreeze": "the first backbone layer to train, by the start of its name; default: all",
     "warmup": "the share of all steps over which the rate rises",

@@ -27,7 +27,9 @@ class FinetuneSettings:
         batch: Pictures in a step.
         learning_rate: The head's highest rate; it falls to zero along a cosine after a warm-up (Loshchilov and Hutter
             2017).
-        backbone_rate: The rate of the backbone's last layer, as a share of the head's.
+        backbone_rate: The rate of the backbone's last layer, as a multiple of the head's. Above 1, unlike with an
+            untrained head: this one is trained already, and its inputs are never negative, so that steps of one size
+            in all its weights add up.
         depth_rate: The rate of the first layer trained, as a share of the last one's; geometrically between.
         unfreeze: The name, or its start, of the first backbone layer that is trained; empty for all.
         warmup: The share of all steps over which the rate rises.
@@ -50,16 +52,16 @@ class FinetuneSettings:
     room: float = 1.4
     epochs: int = 12
     batch: int = 64
-    learning_rate: float = 1e-3
-    backbone_rate: float = 0.3
-    depth_rate: float = 0.3
+    learning_rate: float = 5e-5
+    backbone_rate: float = 3.0
+    depth_rate: float = 0.4
     unfreeze: str = ""
     warmup: float = 0.08
     weight_decay: float = 0.05
     label_smoothing: float = 0.1
     dropout: float = 0.3
     balance: float = 0.0
-    averaging: float = 0.998
+    averaging: float = 0.99
     patience: int = 3
     precision: str = "float32"
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)

@@ -40,6 +40,7 @@ SETTINGS = FinetuneSettings(
     epochs=2,
     batch=8,
     learning_rate=3e-3,
+    backbone_rate=0.3,
     unfreeze="conv_dw_13",
     averaging=0.8,
     augmentation=AugmentSettings(operations=1),
