@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from preprocessing import decode_picture
 from tests.training.pictures import write_class_folders
 from training import passes
 from training.augment import AugmentSettings
 from training.backbones import BackboneSettings, build_backbone
+from training.calibration import softmax
 from training.checkpoint import Checkpoint, Progress
 from training.command import main
 from training.data import read_class_folders
@@ -120,6 +122,21 @@ def test_the_run_tells_what_was_done(place: Path, tuned: Path) -> None:
     assert record["temperature"] == history[stage["best_epoch"]]["temperature"]
     assert (tuned / "split.csv").read_text() == (place / "head" / "split.csv").read_text()
     assert str(place) not in json.dumps(record)
+
+
+def test_the_loss_is_that_of_the_kept_weights_at_their_temperature(place: Path, tuned: Path) -> None:
+    finished = read_run(tuned)
+    twin = build_tunable(finished, SETTINGS).twin
+    pictures = read_split(tuned / "split.csv", place / "data", "validation")
+    pixels = np.stack(
+        [decode_picture(one.path.read_bytes(), height=SIZE, width=SIZE) for one in pictures]
+    ).astype(np.float32)
+    names = [row["name"].lower() for row in finished.record["classes"]]
+    truth = [names.index(one.label) for one in pictures]
+    temperature = finished.record["temperature"]
+    sharpened = softmax(np.log(twin.predict_on_batch(pixels)), temperature)
+    loss = -np.log(sharpened[np.arange(len(truth)), truth]).mean()
+    assert finished.record["finetuning"][0]["after"]["validation_loss"] == pytest.approx(loss, rel=1e-4)
 
 
 def test_what_is_frozen_stays_and_what_is_not_moves(place: Path, tuned: Path) -> None:
