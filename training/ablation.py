@@ -87,6 +87,12 @@ def ablation_table(card: dict[str, Any]) -> list[str]:
             f"{', validation part included' if stage['validation_included'] else ''} "
             f"| {percent(after.get('validation_top1'))} | {percent(after.get('validation_top3'))} | – | – |"
         )
+    if card.get("blended"):
+        lines.append(
+            f"| weights between the head's run and the last, {percent(card['blended']['share'])} of the last; "
+            f"validation figures with the last stage that left validation out "
+            f"| {percent(card['blended']['validation_top1'])} | – | – | – |"
+        )
     test = card["metrics"]["all"]
     lines.append(
         f"| this version | – | – | {percent(test['top1']['share'])} | {percent(test['top3']['share'])} |"

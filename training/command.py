@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from training import blend
 from training.backbones import POOLINGS, BackboneSettings
 from training.cleaning import command as cleaning
 from training.data import Dataset, Picture, read_class_folders, read_manifest
@@ -175,6 +176,10 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run_command=run_finetuning)
     add_options(command)
     command.add_argument("--size", type=size_of, default=(224, 224), help="the input: 224, or HEIGHTxWIDTH")
+
+    command = commands.add_parser("blend", help="take weights between a run's and those fine-tuned from it")
+    command.set_defaults(run_command=blend.run_blending)
+    blend.add_options(command)
 
     command = commands.add_parser(
         "export", help="export a finished run as the model's next version, and measure it"

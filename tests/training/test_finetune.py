@@ -298,3 +298,32 @@ def test_the_command_makes_a_second_stage_at_another_size_on_all_but_the_test_pa
     arguments["--start"] = place / "nowhere"
     assert main(command()) == 1
     assert "no complete run" in capsys.readouterr().err
+
+
+def test_a_blend_lies_between_its_runs_at_the_share_that_validation_chose(
+    place: Path, tuned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = str(place / "small.weights.h5")
+    pair = ["--start", str(place / "head"), "--tuned", str(tuned), "--backbone-weights", weights]
+    measured = [*pair, "--run", str(place / "blend"), "--data", str(place / "data"), "--shares", "0.25", "1"]
+    assert main(["blend", *measured]) == 0
+    chosen = json.loads((place / "blend" / "run.json").read_text())["blended"]
+    assert [row["share"] for row in chosen["tried"]] == [0.25, 1]
+    assert chosen["validation_loss"] == min(row["validation_loss"] for row in chosen["tried"])
+    after = json.loads((tuned / "run.json").read_text())["finetuning"][0]["after"]
+    assert chosen["tried"][1]["validation_loss"] == pytest.approx(after["validation_loss"], rel=1e-4)
+
+    assert main(["blend", *pair, "--run", str(place / "like"), "--like", str(place / "blend")]) == 0
+    record = json.loads((place / "like" / "run.json").read_text())
+    assert record["temperature"] == chosen["temperature"]
+    first = read_run(place / "head", weights=weights)
+    ends = [first.backbone.get_weights()[-1], read_run(tuned).backbone.get_weights()[-1]]
+    np.testing.assert_allclose(
+        read_run(place / "like").backbone.get_weights()[-1],
+        (1 - chosen["share"]) * ends[0] + chosen["share"] * ends[1],
+        rtol=1e-5,
+        atol=1e-7,
+    )
+    capsys.readouterr()
+    assert main(["blend", *pair, "--run", str(place / "none")]) == 1
+    assert "Give shares to measure" in capsys.readouterr().err

@@ -1,0 +1,169 @@
+"""Blending: weights between those of two runs of one line, for what fine-tuning forgot of where it started.
+
+Wortsman et al. 2022, "Robust fine-tuning of zero-shot models" (WiSE-FT): on the straight line between a network and
+its fine-tuned self, networks are often better than both.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from preprocessing import decode_picture
+from training.calibration import fit_temperature, softmax
+from training.classes import find_classes
+from training.classifier import build_classifier
+from training.errors import TrainingError
+from training.pipeline import read_split
+from training.runs import TUNED_BACKBONE, FinishedRun, read_run, save_backbone
+from training.settings import code_version, write_json
+from training.tunable import backbone_and_head, probabilities_of
+
+
+def blend(
+    start: Path,
+    tuned: Path,
+    run: Path,
+    *,
+    root: Path | None = None,
+    shares: Sequence[float] = (),
+    like: Path | None = None,
+    weights: str | None = None,
+) -> dict[str, Any]:
+    """Write a run whose weights lie between those of a run and of one fine-tuned from it.
+
+    Args:
+        start: The run's folder.
+        tuned: The folder of the run that came from it by `finetune`, once or more.
+        run: The new run's folder; made where missing.
+        root: The folder of the pictures; for `shares`.
+        shares: Shares of the tuned weights to measure on the validation part, which neither run has seen; the one
+            with the lowest loss at its temperature is taken.
+        like: Instead, a blend that was measured: its share and temperature are taken.
+        weights: The backbone's first weights, see `runs.read_run`.
+
+    Returns:
+        The new run's record, as in `run.json`.
+
+    Raises:
+        TrainingError: The runs do not belong together, or there is nothing to choose a share by.
+    """
+    second = read_run(tuned)
+    size = (second.settings.backbone.height, second.settings.backbone.width)
+    first = read_run(start, weights=weights, size=size)
+    twins = [
+        build_classifier(one.settings.backbone, one.backbone, one.settings.pooling, one.head)
+        for one in (first, second)
+    ]
+    ends = [twin.get_weights() for twin in twins]
+    same_line = first.record["data"] == second.record["data"] and [one.shape for one in ends[0]] == [
+        one.shape for one in ends[1]
+    ]
+    if not same_line:
+        raise TrainingError(f"{tuned} was not fine-tuned from {start}: other data, or another network.")
+    if like is not None:
+        chosen = json.loads((like / "run.json").read_text(encoding="utf-8"))["blended"]
+    else:
+        chosen = _best_share(twins[1], ends, shares, second, tuned, root)
+    twins[1].set_weights(_between(ends, chosen["share"]))
+    record = second.record | {
+        "code": code_version(),
+        "temperature": chosen["temperature"],
+        "blended": chosen | {"with": start.name},
+    }
+    run.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(tuned / "split.csv", run / "split.csv")
+    backbone, head = backbone_and_head(twins[1])
+    save_backbone(run / TUNED_BACKBONE, backbone)
+    write_json(run / "run.json", record)
+    head.save(run / "head.npz")
+    return record
+
+
+def _between(ends: Sequence[list[NDArray[np.float32]]], share: float) -> list[NDArray[np.float32]]:
+    pairs = zip(*ends, strict=True)
+    return [((1 - share) * first + share * second).astype(np.float32) for first, second in pairs]
+
+
+def _best_share(
+    twin: keras.Model,
+    ends: Sequence[list[NDArray[np.float32]]],
+    shares: Sequence[float],
+    run: FinishedRun,
+    folder: Path,
+    root: Path | None,
+) -> dict[str, Any]:
+    if root is None or not shares:
+        raise TrainingError(
+            "Give shares to measure and the folder of the pictures, or a blend that was measured."
+        )
+    if run.record["trained_on"]["validation_included"]:
+        raise TrainingError(
+            f"{folder} was trained on the validation part, so that part cannot choose a share. "
+            "Measure the blend of a run that was not, and give that with --like."
+        )
+    pictures = read_split(folder / "split.csv", root, "validation")
+    known = find_classes(one.label for one in pictures)
+    place_of = {row["id"]: number for number, row in enumerate(run.record["classes"])}
+    truth = np.array([place_of[known.ids[known.of_label[one.label]]] for one in pictures])
+    _, height, width, _ = twin.input_shape
+    pixels = np.stack([decode_picture(one.path.read_bytes(), height=height, width=width) for one in pictures])
+    rows = []
+    for share in tqdm(shares, desc="shares", unit="share"):
+        twin.set_weights(_between(ends, share))
+        answers = probabilities_of(twin, pixels)
+        logits = np.log(np.maximum(answers, 1e-12))
+        temperature = fit_temperature(logits, truth)
+        own = np.arange(len(truth)), truth
+        rows.append(
+            {
+                "share": share,
+                "temperature": temperature,
+                "validation_loss": float(-np.log(softmax(logits, temperature)[own]).mean()),
+                "validation_top1": float((answers <= answers[own][:, None]).all(axis=1).mean()),
+            }
+        )
+    best = min(rows, key=lambda row: row["validation_loss"])
+    return best | {"tried": rows}
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `blend` to a parser."""
+    command.add_argument("--start", type=Path, required=True, help="the run that fine-tuning started from")
+    command.add_argument("--tuned", type=Path, required=True, help="the run that came from it")
+    command.add_argument("--run", type=Path, required=True, help="the folder for the new run")
+    command.add_argument("--data", type=Path, help="the folder of the pictures, to measure shares")
+    command.add_argument(
+        "--shares",
+        type=float,
+        nargs="+",
+        default=[0.3, 0.5, 0.7, 1.0],
+        help="shares of the tuned weights to measure",
+    )
+    command.add_argument("--like", type=Path, help="take share and temperature of this measured blend")
+    command.add_argument(
+        "--backbone-weights", help="the weights file that a head's run used; default: imagenet"
+    )
+
+
+def run_blending(options: argparse.Namespace) -> None:
+    """Blend, and say what was chosen."""
+    chosen = blend(
+        options.start,
+        options.tuned,
+        options.run,
+        root=options.data,
+        shares=options.shares,
+        like=options.like,
+        weights=options.backbone_weights,
+    )["blended"]
+    for row in chosen["tried"]:
+        print(", ".join(f"{name.removeprefix('validation_')} {value:.4f}" for name, value in row.items()))
+    print(f"share {chosen['share']}, temperature {chosen['temperature']:.3f}")
