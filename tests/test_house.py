@@ -62,3 +62,18 @@ def test_no_pictures_or_training_weights_are_committed() -> None:
     tracked = [Path(line) for line in listed.stdout.splitlines()]
     unwanted = {".jpg", ".jpeg", ".webp", ".h5", ".keras", ".tar"}
     assert not [path for path in tracked if path.suffix.lower() in unwanted]
+
+
+def test_shipped_versions_are_whole_and_small() -> None:
+    versions = [path for path in (ROOT / "models").glob("*/*") if path.is_dir()]
+    assert versions
+    for version in versions:
+        assert version.name.isdecimal()
+        for name in (
+            "saved_model.pb",
+            "card.json",
+            "MODEL_CARD.md",
+            "assets.extra/tf_serving_warmup_requests",
+        ):
+            assert (version / name).is_file(), version / name
+        assert sum(path.stat().st_size for path in version.rglob("*")) < 25_000_000, version

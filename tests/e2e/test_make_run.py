@@ -12,15 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.support.pictures import encoded, quadrants
-from tests.support.processes import ROOT, free_port, listens, running_module, wait_until
+from tests.support.processes import free_port, listens, running_module, wait_until
 
 
-@pytest.mark.skipif(
-    not list((ROOT / "models" / "sport_classifier").glob("*")), reason="no sport model is shipped yet"
-)
 def test_start_classify_and_stop(tmp_path: Path) -> None:
     port, model_port, log = free_port(), free_port(), tmp_path / "run.log"
     ports = {"SPORTVISION_PORT": str(port), "MODEL_SERVER_PORT": str(model_port)}
