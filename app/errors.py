@@ -16,17 +16,19 @@ _TYPE_PREFIX = "urn:sportvision:problem:"
 class Problem(Exception):
     """Something the caller must hear of. `detail` says what is wrong and what to change.
 
-    Subclasses fix `status`, `slug` (the stable end of the problem's `type`) and `title`.
+    Subclasses fix `status`, `slug` (the stable end of the problem's `type`) and `title`. `members` go into the answer
+    beside RFC 9457's own.
     """
 
     status: ClassVar[int]
     slug: ClassVar[str]
     title: ClassVar[str]
 
-    def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None, **members: object) -> None:
         super().__init__(detail)
         self.detail = detail
         self.headers = dict(headers or {})
+        self.members = members
 
 
 class Unauthorized(Problem):
@@ -113,32 +115,32 @@ class DeadlineExceeded(Problem):
     status, slug, title = 504, "deadline-exceeded", "The answer did not come in time"
 
 
-def problem_body(
-    *, slug: str, title: str, status: int, detail: str, request_id: str | None, **extra: object
-) -> dict[str, object]:
-    """Make the members of an RFC 9457 problem; `extra` are its extension members."""
-    body: dict[str, object] = {
-        "type": _TYPE_PREFIX + slug,
-        "title": title,
-        "status": status,
-        "detail": detail,
-        **extra,
-    }
-    if request_id is not None:
-        body["request_id"] = request_id
-    return body
-
-
 def problem_response(problem: Problem, request_id: str | None) -> JSONResponse:
     """Turn a problem into its HTTP answer."""
-    body = problem_body(
-        slug=problem.slug,
-        title=problem.title,
-        status=problem.status,
-        detail=problem.detail,
-        request_id=request_id,
+    return _response(
+        problem.status,
+        problem.slug,
+        problem.title,
+        problem.detail,
+        problem.headers,
+        request_id,
+        problem.members,
     )
-    return JSONResponse(body, problem.status, problem.headers, PROBLEM_MEDIA_TYPE)
+
+
+def _response(
+    status: int,
+    slug: str,
+    title: str,
+    detail: str,
+    headers: Mapping[str, str],
+    request_id: str | None,
+    members: Mapping[str, object],
+) -> JSONResponse:
+    body = {"type": _TYPE_PREFIX + slug, "title": title, "status": status, "detail": detail, **members}
+    if request_id is not None:
+        body["request_id"] = request_id
+    return JSONResponse(body, status, headers, PROBLEM_MEDIA_TYPE)
 
 
 def _request_id(request: Request) -> str | None:
@@ -157,14 +159,15 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         404: f"There is nothing at {request.url.path}. The paths are listed in /openapi.json and at /docs.",
         405: f"{request.method} is not allowed at {request.url.path}; the Allow header says what is.",
     }
-    body = problem_body(
-        slug=status.phrase.lower().replace(" ", "-"),
-        title=status.phrase,
-        status=status.value,
-        detail=details.get(status.value, str(error.detail)),
-        request_id=_request_id(request),
+    return _response(
+        status.value,
+        status.phrase.lower().replace(" ", "-"),
+        status.phrase,
+        details.get(status.value, str(error.detail)),
+        error.headers or {},
+        _request_id(request),
+        {},
     )
-    return JSONResponse(body, status.value, dict(error.headers or {}), PROBLEM_MEDIA_TYPE)
 
 
 async def _on_invalid_parameter(request: Request, error: Exception) -> JSONResponse:
@@ -174,16 +177,8 @@ async def _on_invalid_parameter(request: Request, error: Exception) -> JSONRespo
         for item in error.errors()
     ]
     detail = "; ".join(f"{item['parameter']} = {item['value']!r}: {item['message']}" for item in found)
-    problem = InvalidParameter
-    body = problem_body(
-        slug=problem.slug,
-        title=problem.title,
-        status=problem.status,
-        detail=f"{detail}. Change the query parameter or leave it out.",
-        request_id=_request_id(request),
-        errors=found,
-    )
-    return JSONResponse(body, problem.status, media_type=PROBLEM_MEDIA_TYPE)
+    problem = InvalidParameter(f"{detail}. Change the query parameter or leave it out.", errors=found)
+    return problem_response(problem, _request_id(request))
 
 
 def add_error_handlers(app: FastAPI) -> None:
