@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.cleaning_data import prepared_clouds
+from tests.training.cleaning_data import HEAD, prepared_clouds
 from training.cleaning import command
 from training.cleaning.decisions import DROP, RELABEL, Decision, read_decisions, write_decisions
 from training.cleaning.suspects import read_suspects
 from training.command import main
-from training.head import HeadSettings
 from training.pipeline import Prepared, train
 from training.settings import TrainSettings
 
@@ -18,16 +17,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
 )
 
-HEAD = HeadSettings(
-    hidden=0,
-    epochs=6,
-    batch=16,
-    learning_rate=3e-2,
-    weight_decay=0,
-    input_dropout=0,
-    mixup=0,
-    label_smoothing=0,
-)
 SETTINGS = TrainSettings(crops=0, heads=(HEAD,))
 
 

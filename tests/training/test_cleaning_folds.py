@@ -3,22 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.cleaning_data import LABELS, prepared_clouds
+from tests.training.cleaning_data import HEAD, LABELS, prepared_clouds
 from training.cleaning.folds import group_folds, judgeable, out_of_fold
 from training.cleaning.suspects import list_suspects, read_suspects, relation_of, write_suspects
 from training.errors import DataError
-from training.head import HeadSettings
-
-HEAD = HeadSettings(
-    hidden=0,
-    epochs=6,
-    batch=16,
-    learning_rate=3e-2,
-    weight_decay=0,
-    input_dropout=0,
-    mixup=0,
-    label_smoothing=0,
-)
 
 
 def test_no_group_is_divided_and_classes_are_spread() -> None:
