@@ -1,14 +1,15 @@
-"""Augmentation of one picture in training: random resized crop, mirror image and RandAugment.
+"""Augmentation of one picture in training: random resized crop, mirror image, RandAugment and poor quality.
 
 Everything random comes from the generator given, so the same generator gives the same picture.
 """
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 #: The strength at which an operation does the most it may.
 FULL_STRENGTH = 10.0
@@ -24,11 +25,14 @@ class AugmentSettings:
         smallest_area: A random crop has between this share of the picture's area and all of it; 1 for no crops.
         operations: How many of RandAugment's operations a picture goes through; 0 for none.
         strength: How strong each is, from 0 to `FULL_STRENGTH`.
+        degraded: The share of pictures that lose quality as those of small cameras and of messengers do: blurred,
+            made smaller and large again, or compressed.
     """
 
     smallest_area: float = 0.35
     operations: int = 1
     strength: float = 5.0
+    degraded: float = 0.0
 
 
 def augment(
@@ -62,7 +66,24 @@ def augment(
     for _ in range(settings.operations):
         operation = OPERATIONS[names[random.integers(len(names))]]
         image = operation(image, float(random.choice((-1.0, 1.0))) * settings.strength / FULL_STRENGTH)
+    if random.random() < settings.degraded:
+        image = _degraded(image, random)
     return np.asarray(image)
+
+
+def _degraded(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    way = random.integers(3)
+    if way == 0:
+        return image.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 0.012 * image.height)))
+    if way == 1:
+        share = random.uniform(0.3, 0.8)
+        small = image.resize((round(image.width * share), round(image.height * share)), Image.Resampling.BOX)
+        return small.resize(image.size, Image.Resampling.BILINEAR)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=int(random.integers(8, 50)))
+    with Image.open(file) as read:
+        read.load()
+        return read
 
 
 def _random_crop(

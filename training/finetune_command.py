@@ -32,6 +32,7 @@ _AUGMENTATION = {
     "smallest_area": "random crops have at least this share of the picture's area",
     "operations": "operations of RandAugment for each picture",
     "strength": "strength of each, 0 to 10",
+    "degraded": "share of pictures that are blurred, made small or compressed",
 }
 _MIXING = {
     "mixup": "alpha of MixUp; 0: none",

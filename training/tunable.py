@@ -100,9 +100,12 @@ def with_precision(network: keras.Model, precision: str) -> keras.Model:
 
     def clone(layer: Any) -> Any:
         config = layer.get_config()
-        # On a CPU, TensorFlow's gradient of a strided depthwise convolution takes 12 times longer in bfloat16.
-        strided = isinstance(layer, keras.layers.DepthwiseConv2D) and max(layer.strides) > 1
-        config["dtype"] = "float32" if strided else precision
+        # On a CPU, TensorFlow's gradient of a depthwise convolution that is strided, or larger than 3 x 3, takes many
+        # times longer in bfloat16.
+        slow = isinstance(layer, keras.layers.DepthwiseConv2D) and (
+            max(layer.strides) > 1 or max(layer.kernel_size) > 3
+        )
+        config["dtype"] = "float32" if slow else precision
         return type(layer).from_config(config)
 
     copy = keras.models.clone_model(network, clone_function=clone)

@@ -23,7 +23,12 @@ _COLOUR = (0.7, 1.3)
 
 
 def training_views(crops: int) -> tuple[str, ...]:
-    """The names of the views of a training picture: itself, its mirror image and as many random crops as asked."""
+    """The names of the views of a training picture: itself, its mirror image and as many random crops as asked.
+
+    With no crops, itself alone: then nothing but the plain features is computed.
+    """
+    if crops == 0:
+        return (ORIGINAL,)
     return (ORIGINAL, FLIP, *(f"{_CROP}{number}" for number in range(1, crops + 1)))
 
 
