@@ -1,4 +1,4 @@
-"""The command ``python -m catalogue``: checks the catalogue, and imports ids from the Sports API."""
+"""The command ``python -m catalogue``: checks sports, product types and models, and imports the Sports API's ids."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 from catalogue.errors import CatalogueError
 from catalogue.id_import import ImportResult, import_ids
 from catalogue.model_cards import check_models
+from catalogue.product_reading import PRODUCTS_FILE, load_products
 from catalogue.reading import SPORTS_FILE, load_catalogue, parse_catalogue, read_json
 from catalogue.sports_api import parse_dump
 from catalogue.writing import format_catalogue, write_atomically
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.command == "check":
-            _check(options.catalogue, options.models)
+            _check(options.catalogue, options.products, options.models)
         else:
             _import(options.catalogue, options.dump, options.output or options.catalogue)
     except CatalogueError as error:
@@ -49,12 +50,21 @@ def _parser() -> argparse.ArgumentParser:
         help="the catalogue (default: the built-in one)",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    check = commands.add_parser("check", parents=[shared], help="validate the catalogue")
+    check = commands.add_parser(
+        "check", parents=[shared], help="validate the catalogue and the product types"
+    )
+    check.add_argument(
+        "--products",
+        type=Path,
+        default=PRODUCTS_FILE,
+        metavar="FILE",
+        help="the product types (default: the built-in ones)",
+    )
     check.add_argument(
         "--models",
         type=Path,
         metavar="FOLDER",
-        help="check the classes in FOLDER/<name>/<version>/card.json too",
+        help="check what FOLDER/<name>/<version>/card.json names too",
     )
     importer = commands.add_parser(
         "import", parents=[shared], help="take over the Sports API's ids from a dump of its list of sports"
@@ -68,15 +78,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(catalogue_file: Path, models: Path | None) -> None:
+def _check(catalogue_file: Path, products_file: Path, models: Path | None) -> None:
     catalogue = load_catalogue(catalogue_file)
     official = sum(sport.id_source == "sports-api" for sport in catalogue.sports)
     print(
         f"{len(catalogue)} sports in {len(catalogue.groups)} groups; "
         f"{official} ids from the Sports API, {len(catalogue) - official} of ours."
     )
+    products = load_products(catalogue, products_file)
+    print(
+        f"{len(products)} product types with {sum(len(one.groups) for one in products.types)} sports groups."
+    )
     if models is not None:
-        print(f"The classes of {check_models(catalogue, models)} model versions are all in the catalogue.")
+        checked = check_models(catalogue, products, models)
+        print(f"What {checked} model versions name is all in the catalogue.")
 
 
 def _import(catalogue_file: Path, dump: Path, output: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from catalogue import load_catalogue, parse_catalogue
+from catalogue import load_catalogue, load_products, parse_catalogue
 from catalogue.cli import main
 from catalogue.reading import SPORTS_FILE
 from catalogue.writing import format_catalogue, write_atomically
@@ -26,13 +26,23 @@ def dump(tmp_path: Path) -> Path:
     )
 
 
+@pytest.fixture
+def own_products(tmp_path: Path) -> Path:
+    """One product type, of the sports in `own`."""
+    group = {"name": "Luge", "sports": ["luge"], "labels": ["Luge"]}
+    sleds = {"id": "sleds", "name": "sleds", "groups": [group, {**group, "name": "Any", "labels": []}]}
+    return write_json(tmp_path / "products.json", {"types": [sleds]})
+
+
 def card(models: Path, *classes: dict[str, str]) -> None:
     write_json(models / "sport_classifier" / "1" / "card.json", {"classes": list(classes)})
 
 
 def test_check_passes_the_built_in_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 0
-    assert f"{len(load_catalogue())} sports in" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"{len(load_catalogue())} sports in" in out
+    assert f"{len(load_products(load_catalogue()))} product types with" in out
 
 
 def test_check_names_every_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,29 +54,75 @@ def test_check_names_every_problem(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "the parent 'ski'" in error
 
 
-def test_check_models_passes_current_and_former_ids(
-    own: Path, dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_check_names_problems_of_the_product_types(
+    own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    card(tmp_path / "models", {"id": "10001", "name": "Luge"}, {"id": "10002", "name": "Chess"})
-    command = ["check", "--catalogue", str(own), "--models", str(tmp_path / "models")]
+    # The built-in ones name sports that this catalogue does not have: the gateway would not start with the two.
+    assert main(["check", "--catalogue", str(own)]) == 1
+    error = capsys.readouterr().err
+    assert "products.json" in error
+    assert "names the sport 'hiking', which is not in the catalogue" in error
+
+
+def test_check_models_passes_current_and_former_ids(
+    own: Path, own_products: Path, dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = tmp_path / "models"
+    card(models, {"id": "10001", "name": "Luge"}, {"id": "10002", "name": "Chess"})
+    sleds = {"id": "sleds", "name": "sleds", "groups": [{"name": "Luge", "sports": ["10001"]}]}
+    write_json(models / "product_classifier" / "1" / "card.json", {"types": [sleds]})
+    command = ["check", "--catalogue", str(own), "--products", str(own_products), "--models", str(models)]
     assert main(command) == 0
-    assert "The classes of 1 model versions are all in the catalogue." in capsys.readouterr().out
+    assert "What 2 model versions name is all in the catalogue." in capsys.readouterr().out
     assert main(["import", str(dump), "--catalogue", str(own)]) == 0
     assert main(command) == 0
 
 
-def test_check_models_names_strangers(own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_models_names_strangers(
+    own: Path, own_products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     models = tmp_path / "models"
     card(models, {"id": "10001", "name": "luge"}, {"id": "7", "name": "Go"}, {"id": "10002"})
     (models / "sport_classifier" / "2").mkdir()
     write_json(models / "sport_classifier" / "3" / "card.json", {"classes": []})
-    assert main(["check", "--catalogue", str(own), "--models", str(models)]) == 1
+    command = ["check", "--catalogue", str(own), "--products", str(own_products), "--models", str(models)]
+    assert main(command) == 1
     error = capsys.readouterr().err
     assert "sport_classifier/1: the class 10001 is called 'luge', but the catalogue calls it 'Luge'" in error
     assert "sport_classifier/1: the class 'Go' has the id 7, which no sport" in error
     assert "a class needs texts as id and name" in error
     assert "sport_classifier/2: card.json can't be read" in error
-    assert "sport_classifier/3: card.json needs a list" in error
+    assert "sport_classifier/3: card.json needs either a list" in error
+
+
+def test_check_models_names_what_is_not_in_the_taxonomy(
+    own: Path, own_products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    luge = {"name": "Luge", "sports": ["10001"]}
+    types: list[object] = [
+        {"id": "skis", "name": "skis", "groups": [luge]},
+        {"id": "sleds", "name": "sledges", "groups": [luge]},
+        {
+            "id": "sleds",
+            "name": "sleds",
+            "groups": [{**luge, "name": "Curling"}, {**luge, "sports": ["10002"]}],
+        },
+        {"id": "sleds", "name": "sleds", "groups": [{"name": "Luge"}]},
+        {"id": "sleds", "name": "sleds"},
+        "sleds",
+    ]
+    write_json(tmp_path / "models" / "product_classifier" / "1" / "card.json", {"types": types})
+    command = ["check", "--catalogue", str(own), "--products", str(own_products)]
+    assert main([*command, "--models", str(tmp_path / "models")]) == 1
+    assert [line.split(": ", 1)[1] for line in capsys.readouterr().err.splitlines()[1:]] == [
+        "the type 'skis' has the id 'skis', which no product type has",
+        "the type sleds is called 'sledges', but the taxonomy calls it 'sleds'",
+        "the type 'sleds': the group 'Curling' is not one of the type's groups in the taxonomy",
+        "the type 'sleds': the group 'Luge' stands for the sports ['10002'], but in the taxonomy for ['10001']",
+        "the type 'sleds': a group needs a text as name and a list of sports, not {'name': 'Luge'}",
+        "a type needs texts as id and name and a list of groups, not {'id': 'sleds', 'name': 'sleds'}",
+        "a type needs texts as id and name and a list of groups, not 'sleds'",
+    ]
 
 
 def test_check_models_refuses_a_folder_without_models(

@@ -6,11 +6,9 @@ import pytest
 
 from catalogue import Catalogue, load_catalogue
 from catalogue.model import FIRST_OWN_ID
-from catalogue.model_cards import check_models
 from catalogue.reading import SPORTS_FILE
 from catalogue.writing import format_catalogue
 
-ROOT = Path(__file__).parents[2]
 LABELS = (Path(__file__).parent / "picture_labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
 
 SPORTS_API_IDS = {
@@ -117,10 +115,3 @@ def test_only_versions_for_another_place_contradict_the_whole(catalogue: Catalog
 
 def test_the_file_is_in_the_form_that_the_import_writes(catalogue: Catalogue) -> None:
     assert SPORTS_FILE.read_text(encoding="utf-8") == format_catalogue(catalogue)
-
-
-def test_every_class_of_every_shipped_model_is_in_the_catalogue(catalogue: Catalogue) -> None:
-    models = ROOT / "models"
-    if not models.is_dir():
-        pytest.skip("no model is shipped yet")
-    assert check_models(catalogue, models) >= 1
