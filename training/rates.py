@@ -37,6 +37,17 @@ class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
         """Do nothing: Keras would decay all variables at one rate; `update_step` decays each at its own."""
 
+    def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
+        """End a pass: with averaging the variables become copies of their averages, as Keras has it.
+
+        Keras gives a variable the very array of its average, and JAX refuses to take another step with one array
+        given twice.
+        """
+        super().finalize_variable_values(var_list)
+        if self.use_ema:
+            for variable in var_list:
+                variable.assign(ops.copy(variable))
+
 
 def depth_factors(network: keras.Model, last: float, first: float) -> dict[str, float]:
     """Factors for the trainable variables of a backbone, falling from its end to its start.
