@@ -1,6 +1,7 @@
 """The settings of a training run, and what else must be known to understand or repeat it."""
 
 import dataclasses
+import importlib.metadata
 import json
 import platform
 import subprocess
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from training.backbones import BackboneSettings
 from training.grouping import COSINE, HASH_DISTANCE
@@ -76,11 +76,13 @@ def code_version() -> dict[str, str]:
             commit += "-changed"
     except (OSError, subprocess.CalledProcessError):
         commit = "unknown"
+    backend = keras.backend.backend()
     return {
         "commit": commit,
         "keras": keras.__version__,
         "python": platform.python_version(),
-        "tensorflow": tf.__version__,
+        # Read without importing it: starting TensorFlow takes seconds, and another backend does without.
+        backend: importlib.metadata.version(backend),
     }
 
 
