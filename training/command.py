@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training import blend
+from training import blend, conversion
 from training.backbones import POOLINGS, BackboneSettings
 from training.cleaning import command as cleaning
-from training.data import Dataset, Picture, read_class_folders, read_manifest
+from training.data import Dataset, Picture
 from training.errors import TrainingError
 from training.finetune_command import add_options, run_finetuning
 from training.head import HeadSettings
 from training.pipeline import PARTS, prepare, read_split, train
+from training.reading import read_data
 from training.report import command as report
 from training.settings import TrainSettings, write_json
 from training.shipping import evaluate, export_run
@@ -95,9 +96,7 @@ def _summary(metrics: dict[str, Any]) -> str:
 
 
 def _read_data(options: argparse.Namespace) -> Dataset:
-    if options.manifest is not None:
-        return read_manifest(options.manifest, options.data, task=options.task)
-    return read_class_folders(options.data)
+    return read_data(options.data, options.manifest, task=options.task)
 
 
 def settings_from(options: argparse.Namespace) -> TrainSettings:
@@ -152,6 +151,11 @@ def _parser() -> argparse.ArgumentParser:
         description="Train a picture classifier on a frozen backbone, and export it for the model server.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("records", help="write pictures as TFRecord shards")
+    command.set_defaults(run_command=conversion.run_conversion)
+    _add_data(command)
+    conversion.add_options(command)
+
     command = commands.add_parser("train", help="train; with --models also export, measure and publish")
     command.set_defaults(run_command=_train)
     _add_data(command)
@@ -221,11 +225,15 @@ def _add_data(command: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         required=True,
-        help="a folder of class folders, or the folder that the manifest means",
+        help="a folder of class folders or of TFRecord shards, or the folder that the manifest means",
     )
-    command.add_argument("--manifest", type=Path, help="a CSV file with file, label, task, source, licence")
     command.add_argument(
-        "--task", choices=("sport",), default="sport", help="the manifest's rows (default: %(default)s)"
+        "--manifest", type=Path, help="CSV or Parquet with file, label and, if known, task, source, licence"
+    )
+    command.add_argument(
+        "--task",
+        default="sport",
+        help="which of the manifest's rows, or of the shards' (default: %(default)s)",
     )
 
 

@@ -1,29 +1,36 @@
-"""Labelled pictures: read from class folders or from a manifest, and named by what is in the files."""
+"""Labelled pictures: read from class folders or from a manifest, and named by what is in them.
 
-import csv
+Only names, labels and digests are kept; the pictures themselves are read one at a time, whenever they are needed.
+"""
+
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from training.errors import DataError
+from training.manifest import Row, manifest_rows
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
-_NEEDED_COLUMNS = ("file", "label", "task")
+_READERS = 4
+_ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One labelled picture file.
+    """One labelled picture: a file, or a stretch of a shard (`training.records`).
 
     Attributes:
-        name: The path inside the data folder, with `/`.
-        path: Where the file lies.
+        name: The path inside the data folder, with `/`; in shards as the example tells it. Unique in its data.
+        path: Where the file, or the shard, lies.
         label: The class's name, as the data gives it.
-        digest: SHA-256 of the file's bytes, in hexadecimal.
+        digest: SHA-256 of the picture's bytes, in hexadecimal.
         source: Which collection it came from; empty when not told.
         licence: The source's licence; empty when not told.
+        span: First byte and number of bytes within the shard; None for a file of its own.
     """
 
     name: str
@@ -32,6 +39,29 @@ class Picture:
     digest: str
     source: str = ""
     licence: str = ""
+    span: tuple[int, int] | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the picture is, for messages."""
+        return str(self.path) if self.span is None else f"{self.name} in {self.path}"
+
+    def read(self) -> bytes:
+        """Read the picture's bytes.
+
+        Raises:
+            OSError: The file cannot be read, or the shard is another than the one that was indexed.
+        """
+        if self.span is None:
+            return self.path.read_bytes()
+        start, length = self.span
+        with self.path.open("rb") as file:
+            file.seek(start)
+            data = file.read(length)
+        # A shard that was written anew has other bytes here, which might even be another picture's.
+        if hashlib.sha256(data).hexdigest() != self.digest:
+            raise OSError(f"{self.path} has changed since it was indexed")
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +70,13 @@ class Dataset:
 
     Attributes:
         pictures: In the order of their names.
-        problems: A line for each file that was left out.
+        problems: A line for each file that was left out, and for each class that came out empty.
+        empty: The labels of classes without any picture: an empty class folder, or rows whose files are all missing.
     """
 
     pictures: tuple[Picture, ...]
     problems: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -74,7 +106,7 @@ class Dataset:
             for picture in self.pictures
             if picture.digest in unreadable
         )
-        return Dataset(kept, self.problems + lost)
+        return Dataset(kept, self.problems + lost, self.empty)
 
 
 def read_class_folders(root: Path) -> Dataset:
@@ -84,82 +116,100 @@ def read_class_folders(root: Path) -> Dataset:
         root: The folder of class folders. The folders' names are the labels.
 
     Returns:
-        The data. Files that are no pictures by their suffix are passed over; empty files become problems.
+        The data. Files that are no pictures by their suffix are passed over; empty files, and class folders without
+        any picture, become problems.
 
     Raises:
         DataError: No such folder, or no pictures in it.
     """
     if not root.is_dir():
         raise DataError(f"{root} is no folder. Name the folder that holds one folder for each class.")
+    folders = [one for one in sorted(root.iterdir()) if one.is_dir() and not one.name.startswith(".")]
     rows = [
-        (str(path.relative_to(root).as_posix()), folder.name, "", "")
-        for folder in sorted(root.iterdir())
-        if folder.is_dir() and not folder.name.startswith(".")
+        Row(path.relative_to(root).as_posix(), folder.name)
+        for folder in folders
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in PICTURE_SUFFIXES
     ]
-    return _read(root, rows, f"no pictures in class folders under {root}")
+    labels = [folder.name for folder in folders]
+    return _read(root, rows, labels, f"no pictures in class folders under {root}")
 
 
 def read_manifest(manifest: Path, root: Path, *, task: str) -> Dataset:
     """Read the rows of one task from a manifest.
 
     Args:
-        manifest: A CSV file with the columns `file`, `label`, `task` and, if known, `source` and `licence`.
+        manifest: A CSV or Parquet file, see `manifest.manifest_rows`.
         root: The folder that `file` is relative to.
-        task: Which rows to take, for instance `sport`.
+        task: Which rows to take, for instance `sport`. All are taken where there is no column `task`.
 
     Returns:
         The data. Rows whose file is missing or empty become problems.
 
     Raises:
-        DataError: No such file, missing columns, a row without a label, or no usable row for the task.
+        DataError: No such file, missing columns, a row without a file or a label, one file with two labels, or no
+            usable row for the task.
     """
-    try:
-        with manifest.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _NEEDED_COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(
-                    f"{manifest} has no column {', '.join(missing)}. It needs file, label and task."
-                )
-            rows = []
-            for row in reader:
-                if row["task"] != task:
-                    continue
-                if not row["label"]:
-                    raise DataError(f"{manifest}, line {reader.line_num}: {row['file']} has no label.")
-                rows.append((row["file"], row["label"], row.get("source") or "", row.get("licence") or ""))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"The manifest {manifest} cannot be read: {error}") from error
-    return _read(root, rows, f"no rows of task {task!r} in {manifest} with their files under {root}")
+    rows: dict[str, Row] = {}
+    tasks: set[str] = set()
+    for row in manifest_rows(manifest):
+        if row.task is not None:
+            tasks.add(row.task)
+            if row.task != task:
+                continue
+        if not (row.file and row.label):
+            raise DataError(f"{manifest}, {row.place}: {row.file or 'the row'} has no {row.lacks}.")
+        known = rows.setdefault(row.file, row)
+        if known.label != row.label:
+            raise DataError(
+                f"{manifest}, {row.place}: {row.file} is labelled {row.label!r}, but {known.label!r} in "
+                f"{known.place}. A picture has one label for a task."
+            )
+    others = f" (it has {', '.join(map(repr, sorted(tasks)))})" if tasks and not rows else ""
+    when_empty = f"no rows of task {task!r} in {manifest}{others} with their files under {root}"
+    return _read(root, list(rows.values()), [row.label for row in rows.values()], when_empty)
 
 
-def _read(root: Path, rows: Sequence[tuple[str, str, str, str]], when_empty: str) -> Dataset:
+def _read(root: Path, rows: Sequence[Row], labels: Iterable[str], when_empty: str) -> Dataset:
     pictures = []
     problems = []
-    for name, label, source, licence in sorted(set(rows)):
-        path = root / name
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            problems.append(f"{name}: {error.strerror}")
-            continue
-        if not data:
-            problems.append(f"{name}: the file is empty")
-            continue
-        pictures.append(Picture(name, path, label, hashlib.sha256(data).hexdigest(), source, licence))
+    for row, digest in _digests(root, sorted(rows, key=lambda one: one.file)):
+        if isinstance(digest, OSError):
+            problems.append(f"{row.file}: {digest.strerror}")
+        elif not digest:
+            problems.append(f"{row.file}: the file is empty")
+        else:
+            pictures.append(Picture(row.file, root / row.file, row.label, digest, row.source, row.licence))
     if not pictures:
         first = f" (the first problem: {problems[0]})" if problems else ""
         raise DataError(f"There are {when_empty}{first}.")
-    return Dataset(tuple(pictures), tuple(problems))
+    empty = sorted(set(labels) - {picture.label for picture in pictures})
+    problems += [f"{label}: the class has no picture" for label in empty]
+    return Dataset(tuple(pictures), tuple(problems), tuple(empty))
+
+
+def _digests(root: Path, rows: Iterable[Row]) -> Iterator[tuple[Row, str | OSError]]:
+    """The digest of each row's file, empty for an empty file; read in threads, a stretch of each file at a time."""
+
+    def digest(row: Row) -> str | OSError:
+        try:
+            with (root / row.file).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+                return found if file.tell() else ""
+        except OSError as error:
+            return error
+
+    remaining = iter(rows)
+    with ThreadPoolExecutor(_READERS) as pool:
+        while part := list(itertools.islice(remaining, _ROWS_AT_ONCE)):
+            yield from zip(part, pool.map(digest, part), strict=True)
 
 
 def with_digests(pictures: Sequence[Picture]) -> list[Picture]:
     """Give pictures that came from a list without digests, as those of a split file, the digests of their files.
 
     Args:
-        pictures: The pictures.
+        pictures: The pictures. Those out of shards have their digests already.
 
     Returns:
         The same, with digests.
@@ -169,9 +219,13 @@ def with_digests(pictures: Sequence[Picture]) -> list[Picture]:
     """
     named = []
     for picture in pictures:
+        if picture.span is not None:
+            named.append(picture)
+            continue
         try:
-            data = picture.path.read_bytes()
+            with picture.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise DataError(f"{picture.path} cannot be read: {error.strerror}.") from error
-        named.append(dataclasses.replace(picture, digest=hashlib.sha256(data).hexdigest()))
+        named.append(dataclasses.replace(picture, digest=digest))
     return named

@@ -159,7 +159,7 @@ def _decoded(
         pixels = np.empty((len(batch), height, width, 3), np.uint8)
         for picture in batch:
             try:
-                decoded = decode_picture(picture.path.read_bytes(), height=height, width=width)
+                decoded = decode_picture(picture.read(), height=height, width=width)
             except (PictureError, OSError) as error:
                 unreadable[picture.digest] = str(error)
             else:

@@ -24,6 +24,8 @@ from training.data import Picture
 _ROWS, _COLUMNS = 8, 9
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _CANDIDATES_AT_ONCE = 2_000_000
+# A kill loses at most this many pictures' work.
+_PART = 8192
 
 
 def difference_hashes(picture: NDArray[np.uint8]) -> tuple[int, int]:
@@ -65,24 +67,25 @@ def hash_pictures(
     todo = list({p.digest: p for p in pictures if p.digest not in hashes}.values())
     unreadable: dict[str, str] = {}
     if todo:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            results = pool.map(_hash_or_reason, todo)
-            for picture, result in zip(
-                todo,
-                tqdm(results, total=len(todo), desc="hashes", unit="picture", mininterval=5),
-                strict=True,
-            ):
-                if isinstance(result, str):
-                    unreadable[picture.digest] = result
-                else:
-                    hashes[picture.digest] = result
-        _save(path, hashes)
+        with (
+            ThreadPoolExecutor(os.cpu_count()) as pool,
+            tqdm(total=len(todo), desc="hashes", unit="picture", mininterval=5) as bar,
+        ):
+            for start in range(0, len(todo), _PART):
+                part = todo[start : start + _PART]
+                for picture, result in zip(part, pool.map(_hash_or_reason, part), strict=True):
+                    if isinstance(result, str):
+                        unreadable[picture.digest] = result
+                    else:
+                        hashes[picture.digest] = result
+                    bar.update()
+                _save(path, hashes)
     return hashes, unreadable
 
 
 def _hash_or_reason(picture: Picture) -> tuple[int, int] | str:
     try:
-        return difference_hashes(decode_picture(picture.path.read_bytes(), height=_ROWS, width=_COLUMNS))
+        return difference_hashes(decode_picture(picture.read(), height=_ROWS, width=_COLUMNS))
     except (PictureError, OSError) as error:
         return str(error)
 

@@ -51,7 +51,7 @@ def decoded_pixels(
     def decode(position: int) -> None:
         picture = pictures[position]
         try:
-            pixels[position] = decode_picture(picture.path.read_bytes(), height=height, width=width)
+            pixels[position] = decode_picture(picture.read(), height=height, width=width)
         except (PictureError, OSError) as error:
             raise DataError(
                 f"{picture.name} cannot be decoded: {error}. The run that comes before would have left it out: "

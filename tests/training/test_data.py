@@ -1,9 +1,14 @@
+import dataclasses
+import sys
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.training.pictures import COLOURS, coloured_noise, png, write_class_folders
-from training.data import read_class_folders, read_manifest
+from training.data import read_class_folders, read_manifest, with_digests
 from training.errors import DataError
 
 
@@ -70,7 +75,13 @@ def test_manifest_takes_the_rows_of_its_task(tmp_path: Path) -> None:
     [
         ("file,task", ["a.png,sport"], "no column label"),
         ("file,label,task", ["a.png,,sport"], "line 2: a.png has no label"),
-        ("file,label,task", ["a.png,x,product"], "no rows of task 'sport'"),
+        ("file,label,task", [",x,sport"], "line 2: the row has no file"),
+        ("file,label,task", ["a.png,x,product"], r"no rows of task 'sport' in .* \(it has 'product'\)"),
+        (
+            "file,label,task",
+            ["a.png,x,sport", "a.png,y,sport"],
+            "line 3: a.png is labelled 'y', but 'x' in line 2",
+        ),
         ("file,label,task", ["a.png,x,sport"], "first problem: a.png"),
     ],
 )
@@ -91,3 +102,92 @@ def test_the_fingerprint_follows_contents_and_labels(tmp_path: Path) -> None:
     assert read_class_folders(root).fingerprint == before
     (root / "tennis" / "000.png").write_bytes(png(coloured_noise((9, 9, 9), 7)))
     assert read_class_folders(root).fingerprint != before
+
+
+def write_parquet(path: Path, **columns: list[Any]) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_a_parquet_manifest_gives_the_same_data_as_csv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.manifest._ROWS_AT_ONCE", 2)
+    write_class_folders(tmp_path, each=2)
+    names = ["tennis/000.png", "cricket/000.png", "tennis/001.png", "baseball/000.png", "tennis/000.png"]
+    labels = ["tennis", "cricket", "tennis", "ball", "tennis"]
+    tasks = ["sport", "sport", "sport", "product", "sport"]
+    sources = ["web", None, "web", "", "web"]
+    parquet = write_parquet(
+        tmp_path / "m.parquet", file=names, label=labels, task=tasks, source=sources, extra=[1] * 5
+    )
+    rows = [",".join([*row[:3], row[3] or ""]) for row in zip(names, labels, tasks, sources, strict=True)]
+    written = write_manifest(tmp_path / "m.csv", rows, "file,label,task,source")
+    data = read_manifest(parquet, tmp_path, task="sport")
+    assert data == read_manifest(written, tmp_path, task="sport")
+    assert len(data.pictures) == 3
+    assert data.pictures[0].source == ""
+    parquet.rename(tmp_path / "without-suffix")
+    assert read_manifest(tmp_path / "without-suffix", tmp_path, task="sport") == data
+
+
+def test_a_parquet_manifest_of_categories_and_numbers(tmp_path: Path) -> None:
+    write_class_folders(tmp_path, each=1)
+    category = pa.array(["tennis/000.png"]).dictionary_encode()
+    manifest = write_parquet(tmp_path / "m.parquet", file=category, label=[7])
+    assert [one.label for one in read_manifest(manifest, tmp_path, task="sport").pictures] == ["7"]
+
+
+def test_a_bad_parquet_manifest_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has no column label.*Found: file, task"):
+        read_manifest(
+            write_parquet(tmp_path / "m.parquet", file=["a"], task=["sport"]), tmp_path, task="sport"
+        )
+    with pytest.raises(DataError, match="row 2: b has no label"):
+        read_manifest(
+            write_parquet(tmp_path / "m.pq", file=["a", "b"], label=["x", None]), tmp_path, task="sport"
+        )
+    (tmp_path / "csv.parquet").write_text("file,label,task\n")
+    with pytest.raises(DataError, match="is no Parquet file"):
+        read_manifest(tmp_path / "csv.parquet", tmp_path, task="sport")
+    whole = (tmp_path / "m.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"cut\.parquet is no Parquet file, or a damaged one"):
+        read_manifest(tmp_path / "cut.parquet", tmp_path, task="sport")
+
+
+def test_without_pyarrow_a_parquet_manifest_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = write_parquet(tmp_path / "m.parquet", file=["a"], label=["x"])
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataError, match="needs the package pyarrow"):
+        read_manifest(manifest, tmp_path, task="sport")
+
+
+def test_a_manifest_without_tasks_is_one_task(tmp_path: Path) -> None:
+    write_class_folders(tmp_path, each=1)
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("\ufefffile,label\ntennis/000.png,tennis\n", encoding="utf-8")
+    assert read_manifest(manifest, tmp_path, task="anything").labels == ("tennis",)
+
+
+def test_classes_without_a_picture_are_named(tmp_path: Path) -> None:
+    write_class_folders(tmp_path, each=1)
+    (tmp_path / "judo").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    data = read_class_folders(tmp_path)
+    assert data.empty == ("judo",)
+    assert data.problems == ("judo: the class has no picture",)
+    assert data.without({}) == data
+    manifest = write_manifest(tmp_path / "m.csv", ["tennis/000.png,tennis,sport,,", "gone.png,judo,sport,,"])
+    assert read_manifest(manifest, tmp_path, task="sport").empty == ("judo",)
+
+
+def test_digests_of_listed_pictures(tmp_path: Path) -> None:
+    pictures = read_class_folders(write_class_folders(tmp_path, each=1)).pictures
+    listed = [dataclasses.replace(one, digest="") for one in pictures]
+    assert with_digests(listed) == list(pictures)
+    listed[0].path.unlink()
+    with pytest.raises(DataError, match=r"000\.png cannot be read: No such file"):
+        with_digests(listed)

@@ -60,3 +60,26 @@ def test_hashes_are_kept_and_unreadable_pictures_named(
     monkeypatch.setattr("training.hashing.decode_picture", decode)
     assert {**hash_pictures(data.pictures, tmp_path / "cache")[0]}.items() >= hashes.items()
     assert len(asked) == 1, "only the picture that failed is tried again"
+
+
+def test_a_hashing_that_was_stopped_keeps_its_whole_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = read_class_folders(write_class_folders(tmp_path / "data", each=4)).pictures
+    asked = []
+
+    def decode(file: bytes, *, height: int, width: int) -> np.ndarray:
+        asked.append(file)
+        if len(asked) == 8:
+            raise KeyboardInterrupt
+        return coloured_noise((9, 9, 9), 0)[:height, :width]
+
+    monkeypatch.setattr("training.hashing._PART", 3)
+    monkeypatch.setattr("training.hashing.os.cpu_count", lambda: 1)
+    monkeypatch.setattr("training.hashing.decode_picture", decode)
+    with pytest.raises(KeyboardInterrupt):
+        hash_pictures(pictures, tmp_path / "cache")
+    asked.extend([b""] * 10)
+    before = len(asked)
+    hash_pictures(pictures, tmp_path / "cache")
+    assert len(asked) - before == 6
