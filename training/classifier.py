@@ -31,12 +31,16 @@ class HeadWeights:
         spread = 1.0 / np.maximum(np.sqrt(np.asarray(standardise.variance).ravel()), keras.backend.epsilon())
         before = (spread, -np.asarray(standardise.mean).ravel() * spread)
         last = tuple(head.get_layer("logits").get_weights())
-        if not any(layer.name == "hidden" for layer in head.layers):
+        norms = [layer for layer in head.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        if not norms:
             return cls((fold_dense(*last, before=before),))
-        (kernel,) = head.get_layer("hidden").get_weights()
-        after = norm_as_affine(head.get_layer("hidden_norm"))
-        hidden = fold_dense(kernel, np.zeros(kernel.shape[1], np.float32), before=before, after=after)
-        return cls((hidden, last))
+        hidden: list[_Layer] = []
+        for number, norm in enumerate(norms):
+            (kernel,) = head.get_layer(f"hidden_{number}").get_weights()
+            none = np.zeros(kernel.shape[1], np.float32)
+            first = before if number == 0 else None
+            hidden.append(fold_dense(kernel, none, before=first, after=norm_as_affine(norm)))
+        return cls((*hidden, last))
 
     def save(self, path: Path) -> None:
         """Write the weights to an .npz file."""
