@@ -6,6 +6,7 @@ refers to storages, so it is read with an unpickler that knows nothing else and 
 `torch/serialization.py`, `_legacy_load`.
 """
 
+import math
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -17,7 +18,10 @@ from numpy.typing import NDArray
 from training.errors import WeightsError
 
 _MAGIC = 0x1950A86A20F9469CFC6C
-_DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+_ZIP = b"PK\x03\x04"
+# What the unpickler says to bytes that are no pickle, beside the errors of any wrong value.
+_UNPICKLING = (pickle.UnpicklingError, EOFError, AttributeError, IndexError, OverflowError)
 
 
 class _Tensor:
@@ -32,7 +36,9 @@ class _Tensor:
     def of(self, storage: NDArray[Any]) -> NDArray[Any]:
         """The tensor: a view of its storage, in any order of its axes, checked to lie inside it."""
         last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
-        if min(self.offset, *self.strides, *self.shape, 0) < 0 or last >= len(storage):
+        inside = min(self.offset, *self.strides, *self.shape, 0) >= 0 and last < len(storage)
+        # Of more numbers than are stored, a small file could ask for any amount of memory.
+        if not inside or math.prod(self.shape) > len(storage):
             raise ValueError("a tensor lies outside its storage")
         strides = [step * storage.itemsize for step in self.strides]
         view = np.lib.stride_tricks.as_strided(storage[self.offset :], self.shape, strides, writeable=False)
@@ -71,20 +77,28 @@ def read_torch_weights(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with path.open("rb") as file:
             return _read(file)
-    except (OSError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (*_UNPICKLING, OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path} holds no weights in PyTorch's older format: {error}") from error
 
 
 def _read(file: BinaryIO) -> dict[str, NDArray[Any]]:
+    if file.read(len(_ZIP)) == _ZIP:
+        raise ValueError("it is in the newer one; torch.save(..., _use_new_zipfile_serialization=False) writes this")
+    file.seek(0)
     if _Unpickler(file).load() != _MAGIC:
         raise ValueError("it does not start as one")
     for _ in range(2):
         _Unpickler(file).load()
     tensors = _Unpickler(file).load()
+    if not isinstance(tensors, dict) or not all(isinstance(one, _Tensor) for one in tensors.values()):
+        raise ValueError("it is no dictionary of tensors; save the state dictionary alone")
     kinds = {tensor.key: tensor.kind for tensor in tensors.values()}
     storages = {}
     for key in _Unpickler(file).load():
         dtype = _DTYPES[kinds[key]]
         count = int.from_bytes(file.read(8), "little")
-        storages[key] = np.frombuffer(file.read(count * dtype.itemsize), dtype, count)
+        data = file.read(count * dtype.itemsize)
+        if len(data) < count * dtype.itemsize:
+            raise ValueError("it ends too soon; fetch it again")
+        storages[key] = np.frombuffer(data, dtype, count)
     return {name: tensor.of(storages[tensor.key]) for name, tensor in tensors.items()}
