@@ -1,5 +1,6 @@
 """Batches of augmented pictures, each decided by seed, epoch and place alone, whatever thread makes it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from training.augment import augment
 from training.finetune_settings import FinetuneSettings
+from training.head_set import HeadSet
 from training.mixing import mix_batch
 
 # Different streams of chance from one seed.
@@ -26,7 +28,8 @@ class AugmentedBatches(keras.utils.PyDataset):  # type: ignore[misc]
         pixels: NDArray[np.uint8],
         positions: NDArray[np.int64],
         classes: NDArray[np.int64],
-        weights: NDArray[np.float32],
+        heads: HeadSet,
+        weights: Sequence[NDArray[np.float32]],
         settings: FinetuneSettings,
         epoch: int,
     ) -> None:
@@ -35,8 +38,9 @@ class AugmentedBatches(keras.utils.PyDataset):  # type: ignore[misc]
         Args:
             pixels: uint8 [pictures, rows, columns, 3], of any size.
             positions: int64 [n]: the pictures to train on.
-            classes: int64 [pictures].
-            weights: float32 [classes]: the weight of each class in the loss.
+            classes: int64 [pictures, heads], see `HeadSet.one_hot`.
+            heads: The heads.
+            weights: For each head, float32 [classes]: the weight of each class in the loss.
             settings: Size, batch, augmentation, mixing and seed.
             epoch: The number of the pass.
         """
@@ -44,6 +48,7 @@ class AugmentedBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self._pixels = pixels
         self._positions = np.random.default_rng([settings.seed, _ORDER, epoch]).permutation(positions)
         self._classes = classes
+        self._heads = heads
         self._weights = weights
         self._settings = settings
         self._epoch = epoch
@@ -52,8 +57,8 @@ class AugmentedBatches(keras.utils.PyDataset):  # type: ignore[misc]
         """Full batches only; what is left over differs from pass to pass."""
         return max(1, len(self._positions) // self._settings.batch)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
-        """Pixels, float32 [batch, height, width, 3], 0 to 255; targets, float32 [batch, classes]; weights."""
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """Pixels, float32 [batch, height, width, 3], 0 to 255, and targets, float32 [batch, columns]."""
         settings = self._settings
         rows = self._positions[index * settings.batch : (index + 1) * settings.batch]
         height, width = settings.trained_size()
@@ -66,11 +71,9 @@ class AugmentedBatches(keras.utils.PyDataset):  # type: ignore[misc]
                 height=height,
                 width=width,
             )
-        targets = np.eye(len(self._weights), dtype=np.float32)[self._classes[rows]]
         return mix_batch(
             pixels,
-            targets,
-            self._weights[self._classes[rows]],
+            self._heads.one_hot(self._classes[rows], self._weights),
             settings.mixing,
             np.random.default_rng([settings.seed, _MIX, self._epoch, index]),
         )

@@ -21,6 +21,7 @@ from training.calibration import fit_temperature, softmax
 from training.classes import find_classes
 from training.classifier import build_classifier
 from training.errors import TrainingError
+from training.head_set import HeadSet
 from training.pipeline import read_split
 from training.runs import TUNED_BACKBONE, FinishedRun, read_run, save_backbone
 from training.settings import code_version, write_json
@@ -58,8 +59,9 @@ def blend(
     second = read_run(tuned)
     size = (second.settings.backbone.height, second.settings.backbone.width)
     first = read_run(start, weights=weights, size=size)
+    heads = HeadSet.from_record(second.record)
     twins = [
-        build_classifier(one.settings.backbone, one.backbone, one.settings.pooling, one.head)
+        build_classifier(one.settings.backbone, one.backbone, one.settings.pooling, one.head, heads)
         for one in (first, second)
     ]
     ends = [twin.get_weights() for twin in twins]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from training.backbones import BackboneSettings, pool, scaling_of
 from training.errors import TrainingError
 from training.folding import fold_convolutions, fold_dense, norm_as_affine
+from training.head_set import HeadSet
 
 _Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -63,8 +64,12 @@ class HeadWeights:
         except (OSError, KeyError, ValueError) as error:
             raise TrainingError(f"{path} holds no trained head: {error}") from error
 
-    def with_temperature(self, temperature: float) -> "HeadWeights":
-        """The same head with its logits divided by a temperature (Guo et al. 2017), folded into the last layer."""
+    def with_temperature(self, temperature: float | NDArray[np.float32]) -> "HeadWeights":
+        """The same head with its logits divided by a temperature (Guo et al. 2017), folded into the last layer.
+
+        Args:
+            temperature: One for all logits, or one for each, float32 [outputs].
+        """
         kernel, bias = self.layers[-1]
         return HeadWeights((*self.layers[:-1], (kernel / temperature, bias / temperature)))
 
@@ -76,9 +81,19 @@ class HeadWeights:
         kernel, bias = self.layers[-1]
         return x @ kernel + bias
 
+    def with_more(self, outputs: int) -> "HeadWeights":
+        """The same head with further outputs behind its own, whose logits are all zero as yet."""
+        kernel, bias = self.layers[-1]
+        wider = np.pad(kernel, ((0, 0), (0, outputs))), np.pad(bias, (0, outputs))
+        return HeadWeights((*self.layers[:-1], wider))
+
 
 def build_classifier(
-    settings: BackboneSettings, backbone: keras.Model, pooling: str, head: HeadWeights
+    settings: BackboneSettings,
+    backbone: keras.Model,
+    pooling: str,
+    head: HeadWeights,
+    heads: HeadSet | None = None,
 ) -> keras.Model:
     """Join scaling, the folded backbone, pooling and head.
 
@@ -87,21 +102,25 @@ def build_classifier(
         backbone: From `build_backbone`.
         pooling: How the head's features were pooled.
         head: The trained head.
+        heads: The heads whose logits the last layer gives; by default one.
 
     Returns:
-        A model without training state, from pixels, 0 to 255, float32 [batch, height, width, 3], to probabilities,
-        float32 [batch, classes].
+        A model without training state, from pixels, 0 to 255, float32 [batch, height, width, 3], to the pooled
+        features, float32 [batch, n], named `features`, and the probabilities of all heads side by side, float32
+        [batch, classes], named `probabilities`.
     """
     pixels = keras.Input((settings.height, settings.width, 3), name="pixels")
-    x = pool(fold_convolutions(backbone)(scaling_of(settings.name)(pixels)), pooling)
-    for number, (kernel, _) in enumerate(head.layers):
-        last = number == len(head.layers) - 1
-        x = keras.layers.Dense(
-            kernel.shape[1],
-            activation="softmax" if last else "relu",
-            name="probabilities" if last else f"hidden_{number}",
-        )(x)
-    model = keras.Model(pixels, x, name="classifier")
+    features = pool(fold_convolutions(backbone)(scaling_of(settings.name)(pixels)), pooling)
+    x = features
+    for number, (kernel, _) in enumerate(head.layers[:-1]):
+        x = keras.layers.Dense(kernel.shape[1], activation="relu", name=f"hidden_{number}")(x)
+    logits = keras.layers.Dense(head.layers[-1][0].shape[1], name="logits")(x)
+    if heads is None or len(heads.heads) == 1:
+        parts = [keras.layers.Softmax()(logits)]
+    else:
+        parts = [keras.layers.Softmax()(logits[:, part]) for part in heads.slices.values()]
+    probabilities = parts[0] if len(parts) == 1 else keras.layers.Concatenate()(parts)
+    model = keras.Model(pixels, {"features": features, "probabilities": probabilities}, name="classifier")
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     for layer, weights in zip(dense, head.layers, strict=True):
         layer.set_weights(list(weights))

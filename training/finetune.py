@@ -4,23 +4,30 @@ The new run has the old one's split and classes, and can itself be the start of 
 say, with a low rate.
 """
 
+import dataclasses
 import hashlib
 import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.checkpoint import Checkpoint, Progress
 from training.classes import find_classes
-from training.data import Dataset, with_digests
+from training.data import Dataset, Picture, with_digests
 from training.errors import DataError
 from training.finetune_settings import FinetuneSettings
+from training.head_set import UNKNOWN, HeadSet
 from training.passes import Parts, Training
-from training.pipeline import read_split
+from training.pipeline import PARTS, read_split
 from training.pixels import decoded_pixels
 from training.runs import TUNED_BACKBONE, FinishedRun, read_run, save_backbone
 from training.settings import code_version, write_json
+from training.targets import Targets, read_targets
 from training.tunable import backbone_and_head, build_tunable
 
 
@@ -33,7 +40,10 @@ def finetune(
     *,
     weights: str | None = None,
     on_validation: bool = False,
+    targets: Path | None = None,
+    head_weights: Mapping[str, float] | None = None,
     progress: bool = True,
+    after_pass: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Fine-tune what a run ended with, and write a run folder of the same kind.
 
@@ -51,7 +61,11 @@ def finetune(
         settings: How.
         weights: The backbone's first weights, see `runs.read_run`.
         on_validation: Train on the validation part too.
+        targets: A table of pictures, parts and targets (see `targets`) in place of the run's split; columns that the
+            run has no head for become new heads.
+        head_weights: What the loss of a new head counts for, by its column in the table; others count 1.
         progress: Whether to show progress bars.
+        after_pass: See `passes.Training`.
 
     Returns:
         The new run's record, as in `run.json`.
@@ -61,24 +75,26 @@ def finetune(
     """
     before = read_run(start, weights=weights, size=(settings.height, settings.width))
     seen = bool(before.record["trained_on"]["validation_included"])
-    parts = _parts(start, root, before, both=on_validation or seen)
+    source = _pictures(start, root, before, targets, head_weights or {})
+    parts = source.parts(both=on_validation or seen)
     run.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(start / "split.csv", run / "split.csv")
+    shutil.copyfile(targets or start / "split.csv", run / "split.csv")
     pixels = decoded_pixels(parts.pictures, cache, *settings.stored_size(), progress=progress)
     measured = None
     if parts.validation is not None:
         held_out = [parts.pictures[place] for place in parts.validation.tolist()]
         measured = decoded_pixels(held_out, cache, settings.height, settings.width, progress=progress)
-    tunable = build_tunable(before, settings)
-    training = Training(tunable, parts, pixels, measured, settings, progress=progress)
+    tunable = build_tunable(before, settings, source.more)
+    training = Training(tunable, parts, pixels, measured, settings, progress=progress, after_pass=after_pass)
     identity = {
         "settings": settings.as_json(),
         "start": hashlib.sha256((start / "head.npz").read_bytes()).hexdigest(),
-        "data": before.record["data"]["fingerprint"],
+        "data": source.data["fingerprint"],
+        "heads": source.heads.as_json(),
         "pictures": len(parts.train),
     }
     state = training.run(Checkpoint(run / "checkpoint.npz", identity))
-    record = _record(before, settings, parts, state, start.name)
+    record = _record(before, settings, source, parts, state, start.name)
     backbone, head = backbone_and_head(tunable.twin)
     write_json(run / "history.json", state.history)
     save_backbone(run / TUNED_BACKBONE, backbone)
@@ -87,32 +103,86 @@ def finetune(
     return record
 
 
-def _parts(start: Path, root: Path, before: FinishedRun, *, both: bool) -> Parts:
-    split = start / "split.csv"
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What there is to train on: all pictures of a table or a split, the test part left out of `parts`."""
+
+    pictures: list[Picture]
+    part_of: list[str]
+    classes: NDArray[np.int64]
+    heads: HeadSet
+    more: HeadSet | None
+    data: dict[str, Any]
+
+    def parts(self, *, both: bool) -> Parts:
+        known = (self.classes != UNKNOWN).any(axis=1)
+        kept = [n for n, part in enumerate(self.part_of) if part in {"train", "validation"} and known[n]]
+        train = np.array([self.part_of[n] == "train" for n in kept])
+        places = np.arange(len(kept)), None
+        if not both:
+            places = np.flatnonzero(train), np.flatnonzero(~train)
+        return Parts([self.pictures[n] for n in kept], self.classes[kept], *places)
+
+
+def _pictures(
+    start: Path, root: Path, before: FinishedRun, targets: Path | None, weights: Mapping[str, float]
+) -> _Source:
+    split, has = start / "split.csv", HeadSet.from_record(before.record)
+    if targets is None and len(has.heads) > 1:
+        targets = split
+    if targets is not None:
+        return _table(split, root, before, read_targets(targets, root), has, weights)
     everything = with_digests(read_split(split, root, "all"))
     if Dataset(tuple(everything)).fingerprint != before.record["data"]["fingerprint"]:
         raise DataError(
             f"The pictures under {root} are not those that {start} was trained on. "
             "Name that run's data folder, or train a head on these first."
         )
-    kept = {name: {one.name for one in read_split(split, root, name)} for name in ("train", "validation")}
-    pictures = [one for one in everything if one.name in kept["train"] | kept["validation"]]
-    places = {
-        name: np.array([n for n, one in enumerate(pictures) if one.name in names], np.int64)
-        for name, names in kept.items()
-    }
+    part_of = {one.name: name for name in PARTS for one in read_split(split, root, name)}
     known = find_classes(one.label for one in everything)
     place_of = {row["id"]: number for number, row in enumerate(before.record["classes"])}
-    classes = np.array([place_of[known.ids[known.of_label[one.label]]] for one in pictures], np.int64)
-    if both:
-        return Parts(pictures, classes, np.arange(len(pictures)), None)
-    return Parts(pictures, classes, places["train"], places["validation"])
+    classes = np.array([[place_of[known.ids[known.of_label[one.label]]]] for one in everything], np.int64)
+    parts = [part_of[one.name] for one in everything]
+    return _Source(everything, parts, classes, has, None, before.record["data"])
+
+
+def _table(
+    split: Path, root: Path, before: FinishedRun, table: Targets, has: HeadSet, weights: Mapping[str, float]
+) -> _Source:
+    part_of = dict(zip((one.name for one in table.pictures), table.parts, strict=True))
+    moved = [
+        one.name
+        for part in PARTS
+        for one in read_split(split, root, part)
+        if part_of.get(one.name, part) != part
+    ]
+    if moved:
+        raise DataError(
+            f"{len(moved)} pictures are in another part than in {split}, for instance {moved[0]}: what one training "
+            "has seen the other would be measured on. Train the first run on the split of the targets."
+        )
+    more = table.new_heads(has, weights)
+    heads = HeadSet((*has.heads, *more.heads))
+    pictures = with_digests(table.pictures)
+    counts = Counter(table.parts)
+    data = before.record["data"] | {
+        "pictures": len(pictures),
+        "fingerprint": Dataset(tuple(pictures)).fingerprint,
+        "parts": {part: counts[part] for part in PARTS},
+    }
+    return _Source(
+        pictures, list(table.parts), table.classes(heads), heads, more if more.heads else None, data
+    )
 
 
 def _record(
-    before: FinishedRun, settings: FinetuneSettings, parts: Parts, state: Progress, start: str
+    before: FinishedRun,
+    settings: FinetuneSettings,
+    source: _Source,
+    parts: Parts,
+    state: Progress,
+    start: str,
 ) -> dict[str, Any]:
-    counts = np.bincount(parts.classes[parts.train], minlength=len(before.record["classes"])).tolist()
     stage = {
         "started_from": start,
         "settings": settings.as_json(),
@@ -123,14 +193,29 @@ def _record(
         "validation_included": parts.validation is None,
     }
     # Without a measured part there is nothing to fit a temperature to; the start's is the nearest known.
-    known = before.record.get("temperature") or before.record["chosen"].get("temperature", 1.0)
+    measured = stage["after"].get("heads", {})
+    heads = HeadSet(
+        tuple(
+            dataclasses.replace(head, temperature=measured[head.name]["temperature"])
+            if head.name in measured
+            else head
+            for head in source.heads.heads
+        )
+    )
+    rows = heads.as_json()
+    for place, row in enumerate(rows):
+        trained = parts.classes[parts.train, place]
+        counts = np.bincount(trained[trained != UNKNOWN], minlength=len(row["classes"])).tolist()
+        row["classes"] = [
+            one | {"trained_on": count} for one, count in zip(row["classes"], counts, strict=True)
+        ]
     return {
         **before.record,
         "code": code_version(),
-        "temperature": stage["after"].get("temperature", known),
+        "data": source.data,
+        "temperature": heads.heads[0].temperature,
         "finetuning": [*before.record.get("finetuning", []), stage],
         "trained_on": {"pictures": len(parts.train), "validation_included": parts.validation is None},
-        "classes": [
-            row | {"trained_on": count} for row, count in zip(before.record["classes"], counts, strict=True)
-        ],
+        "classes": rows[0]["classes"],
+        "heads": rows,
     }

@@ -18,6 +18,7 @@ _FIELDS = {
     "learning_rate": "the head's highest rate",
     "backbone_rate": "the rate of the backbone's last layer, as a multiple of the head's",
     "depth_rate": "the rate of the first layer trained, as a share of the last one's",
+    "fresh_rate": "the rate of new heads, as a multiple of the head's",
     "unfreeze": "the first backbone layer to train, by the start of its name; default: all",
     "warmup": "the share of all steps over which the rate rises",
     "weight_decay": "decoupled weight decay",

@@ -31,12 +31,13 @@ class FinetuneSettings:
             untrained head: this one is trained already, and its inputs are never negative, so that steps of one size
             in all its weights add up.
         depth_rate: The rate of the first layer trained, as a share of the last one's; geometrically between.
+        fresh_rate: The rate of heads that start untrained, as a multiple of the head's.
         unfreeze: The name, or its start, of the first backbone layer that is trained; empty for all.
         warmup: The share of all steps over which the rate rises.
         weight_decay: Decoupled, as in AdamW (Loshchilov and Hutter 2019); biases have none.
         label_smoothing: The share of a target spread over all classes (Szegedy et al. 2016).
         dropout: The share of features, and of hidden units, dropped in training.
-        balance: Exponent of class weights n^-balance; 0 weighs pictures alike, 1 weighs classes alike.
+        balance: Exponent of class weights n^-balance, in each head; 0 weighs pictures alike, 1 weighs classes alike.
         averaging: Momentum of the moving average of the weights, which is what is measured and kept (Polyak and
             Juditsky 1992; Tarvainen and Valpola 2017).
         patience: Stop after so many passes without a better validation loss.
@@ -55,6 +56,7 @@ class FinetuneSettings:
     learning_rate: float = 5e-5
     backbone_rate: float = 3.0
     depth_rate: float = 0.4
+    fresh_rate: float = 10.0
     unfreeze: str = ""
     warmup: float = 0.08
     weight_decay: float = 0.05

@@ -24,29 +24,27 @@ class MixSettings:
 def mix_batch(
     pixels: NDArray[np.float32],
     targets: NDArray[np.float32],
-    weights: NDArray[np.float32],
     settings: MixSettings,
     random: np.random.Generator,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mix each picture of a batch with another one, or leave the batch as it is.
 
     MixUp (Zhang et al. 2018, "mixup: Beyond empirical risk minimization") adds pictures in shares; CutMix (Yun et al.
     2019, "CutMix: Regularization strategy to train strong classifiers with localizable features") puts a rectangle of
-    one into another. Targets and weights are added in the same shares.
+    one into another. Targets, with the weights that are in them, are added in the same shares.
 
     Args:
         pixels: float32 [batch, height, width, 3].
         targets: float32 [batch, classes].
-        weights: float32 [batch].
         settings: How.
         random: The source of all chance.
 
     Returns:
-        Pixels, targets and weights, of the same shapes; the arrays given are not changed.
+        Pixels and targets, of the same shapes; the arrays given are not changed.
     """
     ways = [name for name in ("mixup", "cutmix") if getattr(settings, name) > 0]
     if not ways or random.random() >= settings.probability:
-        return pixels, targets, weights
+        return pixels, targets
     way = ways[random.integers(len(ways))]
     alpha = getattr(settings, way)
     share = np.float32(random.beta(alpha, alpha))
@@ -58,11 +56,7 @@ def mix_batch(
         mixed = pixels.copy()
         mixed[:, top:bottom, left:right] = pixels[partner, top:bottom, left:right]
         share = np.float32(1 - (bottom - top) * (right - left) / (pixels.shape[1] * pixels.shape[2]))
-    return (
-        mixed,
-        share * targets + (1 - share) * targets[partner],
-        share * weights + (1 - share) * weights[partner],
-    )
+    return mixed, share * targets + (1 - share) * targets[partner]
 
 
 def _rectangle(

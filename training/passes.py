@@ -1,7 +1,7 @@
 """The passes of a fine-tuning: trained, averaged, measured, kept, and stopped early."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from training.checkpoint import Checkpoint, Progress
 from training.data import Picture
 from training.finetune_settings import FinetuneSettings
 from training.head import class_weights
+from training.head_set import UNKNOWN, HeadSet, HeadsLoss
 from training.rates import LayerwiseAdamW, depth_factors
 from training.tunable import Tunable, probabilities_of
 
@@ -29,7 +30,7 @@ class Parts:
 
     Attributes:
         pictures: All of them.
-        classes: int64 [pictures].
+        classes: int64 [pictures, heads], `head_set.UNKNOWN` where nobody knows.
         train: int64: places to train on.
         validation: int64: places to measure on, which no weight has seen; None where all were trained on.
     """
@@ -52,15 +53,27 @@ class Training:
         settings: FinetuneSettings,
         *,
         progress: bool,
+        after_pass: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
+        """Prepare the passes.
+
+        Args:
+            tunable: What is trained.
+            parts: The pictures.
+            pixels: uint8 [pictures, height, width, 3], of any size, in the order of `parts.pictures`.
+            measured: uint8 [validation pictures, height, width, 3] at the size of the model's input.
+            settings: How.
+            progress: Whether to show a progress bar, and a line after each pass.
+            after_pass: Called with the row of each pass, before it is saved; what it raises ends the training.
+        """
         self._tunable = tunable
         self._parts = parts
         self._pixels = pixels
         self._held_out = measured
         self._settings = settings
         self._progress = progress
-        count = tunable.network.output_shape[-1]
-        self._weights = class_weights(parts.classes[parts.train], count, settings.balance)
+        self._after_pass = after_pass
+        self._weights = _weights(tunable.heads, parts.classes[parts.train], settings.balance)
         self._steps = len(self._batches(0))
         self._optimizer = _optimizer(tunable, settings, self._steps)
         self._best: list[NDArray[np.float32]] = []
@@ -69,10 +82,7 @@ class Training:
         """Make the passes that are still to be made, and give the twin the weights to keep."""
         self._tunable.network.compile(
             self._optimizer,
-            loss=keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=self._settings.label_smoothing
-            ),
-            weighted_metrics=[],
+            loss=HeadsLoss(self._tunable.heads.slices.values(), self._settings.label_smoothing),
         )
         self._optimizer.build(self._tunable.network.trainable_variables)
         state = self._restore(checkpoint) or Progress(history=[self._measured(0)])
@@ -102,12 +112,20 @@ class Training:
             self._best = self._tunable.twin.get_weights()
         state.history.append(row)
         if self._progress:
-            print(" ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
+            print(_line(row), flush=True)
+        if self._after_pass is not None:
+            self._after_pass(row)
 
     def _batches(self, epoch: int) -> AugmentedBatches:
         parts = self._parts
         return AugmentedBatches(
-            self._pixels, parts.train, parts.classes, self._weights, self._settings, epoch
+            self._pixels,
+            parts.train,
+            parts.classes,
+            self._tunable.heads,
+            self._weights,
+            self._settings,
+            epoch,
         )
 
     def _averaged(self) -> list[NDArray[np.float32]]:
@@ -126,20 +144,23 @@ class Training:
         row: dict[str, Any] = {"epoch": epoch}
         if self._parts.validation is None or self._held_out is None:
             return row
-        truth = self._parts.classes[self._parts.validation]
         answers = probabilities_of(self._tunable.twin, self._held_out)
-        own = answers[np.arange(len(truth)), truth]
-        ranks = (answers > own[:, None]).sum(axis=1)
-        logits = np.log(np.maximum(answers, 1e-12))
-        temperature = fit_temperature(logits, truth)
-        # The loss of what would be shipped, its temperature included: without, smoothed and mixed targets make the
-        # answers less sure from pass to pass, and the loss rises while the answers get better.
-        calibrated = softmax(logits, temperature)[np.arange(len(truth)), truth]
+        classes = self._parts.classes[self._parts.validation]
+        heads = self._tunable.heads
+        rows = {
+            head.name: _figures(answers[:, part], classes[:, place])
+            for place, (head, part) in enumerate(zip(heads.heads, heads.slices.values(), strict=True))
+            if (classes[:, place] != UNKNOWN).any()
+        }
+        first = rows[heads.heads[0].name]
+        weights = {name: heads[name].weight for name in rows}
+        loss = sum(weights[name] * one["loss"] for name, one in rows.items()) / sum(weights.values())
         return row | {
-            "temperature": temperature,
-            "validation_loss": float(-np.log(calibrated).mean()),
-            "validation_top1": float((ranks < 1).mean()),
-            "validation_top3": float((ranks < 3).mean()),
+            "temperature": first["temperature"],
+            "validation_loss": loss,
+            "validation_top1": first["top1"],
+            "validation_top3": first["top3"],
+            "heads": rows,
         }
 
     def _variables(self) -> dict[str, list[Any]]:
@@ -165,6 +186,43 @@ class Training:
         return state
 
 
+def _weights(heads: HeadSet, classes: NDArray[np.int64], balance: float) -> list[NDArray[np.float32]]:
+    """What a picture of each class counts for, for each head, float32 [classes]."""
+    weights = []
+    for place, head in enumerate(heads.heads):
+        known = classes[:, place][classes[:, place] != UNKNOWN]
+        of_classes = class_weights(known, len(head.ids), balance) if len(known) else np.ones(len(head.ids))
+        weights.append((head.weight * of_classes).astype(np.float32))
+    return weights
+
+
+def _figures(answers: NDArray[np.float32], classes: NDArray[np.int64]) -> dict[str, Any]:
+    """How well one head answers the pictures whose class is known.
+
+    The loss is that of what would be shipped, its temperature included: without, smoothed and mixed targets make the
+    answers less sure from pass to pass, and the loss rises while the answers get better.
+    """
+    known = np.flatnonzero(classes != UNKNOWN)
+    truth, answers = classes[known], answers[known]
+    own = np.arange(len(truth)), truth
+    ranks = (answers > answers[own][:, None]).sum(axis=1)
+    logits = np.log(np.maximum(answers, 1e-12))
+    temperature = fit_temperature(logits, truth)
+    return {
+        "pictures": len(truth),
+        "temperature": temperature,
+        "loss": float(-np.log(softmax(logits, temperature)[own]).mean()),
+        "top1": float((ranks < 1).mean()),
+        "top3": float((ranks < 3).mean()),
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    told = {key: value for key, value in row.items() if key != "heads"}
+    told |= {f"{name}:top1": one["top1"] for name, one in row.get("heads", {}).items()}
+    return " ".join(f"{key} {value:.4g}" for key, value in told.items())
+
+
 def _optimizer(tunable: Tunable, settings: FinetuneSettings, steps: int) -> LayerwiseAdamW:
     total = steps * settings.epochs
     rate = keras.optimizers.schedules.CosineDecay(
@@ -173,10 +231,15 @@ def _optimizer(tunable: Tunable, settings: FinetuneSettings, steps: int) -> Laye
         warmup_target=settings.learning_rate,
         warmup_steps=max(1, round(settings.warmup * total)),
     )
+    factors = depth_factors(tunable.backbone, settings.backbone_rate, settings.depth_rate)
+    if tunable.fresh:
+        columns = np.ones(tunable.heads.columns, np.float32)
+        columns[-tunable.fresh :] = settings.fresh_rate
+        factors |= dict.fromkeys((one.path for one in tunable.network.get_layer("logits").weights), columns)
     optimizer = LayerwiseAdamW(
         rate,
         weight_decay=settings.weight_decay,
-        factors=depth_factors(tunable.backbone, settings.backbone_rate, settings.depth_rate),
+        factors=factors,
         global_clipnorm=_GRADIENT_NORM,
         use_ema=True,
         ema_momentum=settings.averaging,

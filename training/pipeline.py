@@ -213,13 +213,14 @@ def write_split(path: Path, prepared: Prepared) -> None:
             )
 
 
-def read_split(path: Path, root: Path, part: str) -> list[Picture]:
+def read_split(path: Path, root: Path, part: str, task: str | None = None) -> list[Picture]:
     """Read the pictures of one part from a run's `split.csv`.
 
     Args:
         path: The file.
         root: The folder of the pictures.
         part: One of `PARTS`, or `all`.
+        task: Only the pictures of this task, where the file has pictures of several.
 
     Returns:
         The pictures, without digests.
@@ -229,7 +230,11 @@ def read_split(path: Path, root: Path, part: str) -> list[Picture]:
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if part in {row["part"], "all"}]
+            rows = [
+                row
+                for row in csv.DictReader(file)
+                if part in {row["part"], "all"} and (task is None or row.get("task") in {task, None})
+            ]
     except (OSError, KeyError) as error:
         raise DataError(f"{path} is no split that a run wrote: {error}") from error
     pictures = [

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 
 class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
@@ -14,12 +16,12 @@ class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
     section 3.2.
     """
 
-    def __init__(self, *args: Any, factors: Mapping[str, float], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, factors: Mapping[str, float | NDArray[np.float32]], **kwargs: Any) -> None:
         """Make the optimiser.
 
         Args:
             args: As for `keras.optimizers.AdamW`.
-            factors: The factor of each variable, by its `path`; others have 1.
+            factors: The factor of each variable, by its `path`, or one for each of its last axis; others have 1.
             kwargs: As for `keras.optimizers.AdamW`.
         """
         super().__init__(*args, **kwargs)
@@ -49,7 +51,7 @@ class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
                 variable.assign(ops.copy(variable))
 
 
-def depth_factors(network: keras.Model, last: float, first: float) -> dict[str, float]:
+def depth_factors(network: keras.Model, last: float, first: float) -> dict[str, float | NDArray[np.float32]]:
     """Factors for the trainable variables of a backbone, falling from its end to its start.
 
     Args:

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from training.ablation import earlier_versions
+from training.answers import sport_scorer
 from training.calibration import expected_calibration_error
 from training.card import readable_card, sources_of
 from training.classes import find_classes
 from training.classifier import build_classifier
 from training.data import Picture
 from training.export import export_classifier
+from training.head_set import HeadSet
 from training.metrics import measure
 from training.pipeline import read_split
 from training.runs import read_run
@@ -44,8 +46,9 @@ def export_run(run: Path, root: Path, directory: Path, *, weights: str | None = 
     finished = read_run(run, weights=weights)
     record, settings = finished.record, finished.settings
     # Fine-tuning fits its own; a head's was fitted on the validation part when it was chosen.
-    temperature = float(record.get("temperature") or record["chosen"].get("temperature", 1.0))
-    pictures = {part: read_split(run / "split.csv", root, part) for part in ("all", "test")}
+    heads = HeadSet.from_record(record)
+    temperature = heads.heads[0].temperature
+    pictures = {part: read_split(run / "split.csv", root, part, settings.task) for part in ("all", "test")}
     height, width = settings.backbone.height, settings.backbone.width
 
     def describe(draft: Path) -> dict[str, str]:
@@ -74,13 +77,15 @@ def export_run(run: Path, root: Path, directory: Path, *, weights: str | None = 
             "MODEL_CARD.md": readable_card(card),
         }
 
+    network = build_classifier(
+        settings.backbone,
+        finished.backbone,
+        settings.pooling,
+        finished.head.with_temperature(heads.temperatures()),
+        heads,
+    )
     return export_classifier(
-        build_classifier(
-            settings.backbone,
-            finished.backbone,
-            settings.pooling,
-            finished.head.with_temperature(temperature),
-        ),
+        sport_scorer(network, heads),
         [row["id"] for row in record["classes"]],
         [row["name"] for row in record["classes"]],
         height,

@@ -1,8 +1,8 @@
 """Reading PyTorch's older weight files (`torch.save` before 1.6) without PyTorch.
 
-Such a file is a row of pickles (a magic number, a protocol, the machine's sizes, the state dictionary, the keys of the
-storages) and then the storages themselves, each its count of numbers and their bytes. The dictionary's pickle only
-refers to storages, so it is read with an unpickler that knows nothing else and so cannot run code:
+Such a file is a row of pickles (a magic number, a protocol, the machine's sizes, the state dictionary, the keys of
+the storages) and then the storages themselves, each its count of numbers and their bytes. The dictionary's pickle
+only refers to storages, so it is read with an unpickler that knows nothing else and so cannot run code:
 `torch/serialization.py`, `_legacy_load`.
 """
 

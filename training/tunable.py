@@ -13,6 +13,7 @@ from training.classifier import HeadWeights, build_classifier
 from training.errors import TrainingError
 from training.finetune_settings import FinetuneSettings
 from training.folding import fold_convolutions
+from training.head_set import HeadSet
 from training.runs import FinishedRun
 
 
@@ -22,22 +23,26 @@ class Tunable:
 
     Attributes:
         network: From pixels, 0 to 255, float32 [batch, height, width, 3] at the size of training, to logits, float32
-            [batch, classes].
+            [batch, columns].
         backbone: The network's backbone.
-        twin: The same at the size of the model's input, without training state, all in float32, to probabilities;
-            takes `network`'s weights.
+        twin: From `classifier.build_classifier`, at the size of the model's input, without training state, all in
+            float32; takes `network`'s weights.
+        heads: The heads whose logits the columns are.
+        fresh: How many of the last columns belong to heads that start untrained.
     """
 
     network: keras.Model
     backbone: keras.Model
     twin: keras.Model
+    heads: HeadSet
+    fresh: int = 0
 
     def seeds(self) -> list[Any]:
         """The variables that hold the state of dropout."""
         return [variable for variable in self.network.variables if "seed_generator_state" in variable.path]
 
 
-def build_tunable(run: FinishedRun, settings: FinetuneSettings) -> Tunable:
+def build_tunable(run: FinishedRun, settings: FinetuneSettings, more: HeadSet | None = None) -> Tunable:
     """Build the network to fine-tune, with the weights that a run ended with.
 
     The batch normalisations that could be folded into convolutions are gone; any others keep their statistics and are
@@ -46,6 +51,7 @@ def build_tunable(run: FinishedRun, settings: FinetuneSettings) -> Tunable:
     Args:
         run: Read at the size of the model's input.
         settings: How.
+        more: Heads to add to the run's; their logits are all zero as yet.
 
     Returns:
         The network, all variables built.
@@ -53,6 +59,11 @@ def build_tunable(run: FinishedRun, settings: FinetuneSettings) -> Tunable:
     Raises:
         TrainingError: No layer has the name to unfreeze from.
     """
+    heads = HeadSet.from_record(run.record)
+    fresh = more.columns if more else 0
+    if more:
+        heads = HeadSet((*heads.heads, *more.heads))
+        run = dataclasses.replace(run, head=run.head.with_more(fresh))
     height, width = settings.trained_size()
     backbone = with_precision(_at_size(run, height, width), settings.precision)
     _unfreeze(backbone, settings.unfreeze)
@@ -75,8 +86,8 @@ def build_tunable(run: FinishedRun, settings: FinetuneSettings) -> Tunable:
     dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
     for layer, weights in zip(dense, run.head.layers, strict=True):
         layer.set_weights(list(weights))
-    twin = build_classifier(run.settings.backbone, run.backbone, run.settings.pooling, run.head)
-    return Tunable(network, backbone, twin)
+    twin = build_classifier(run.settings.backbone, run.backbone, run.settings.pooling, run.head, heads)
+    return Tunable(network, backbone, twin, heads, fresh)
 
 
 def _at_size(run: FinishedRun, height: int, width: int) -> keras.Model:
@@ -143,10 +154,10 @@ def probabilities_of(twin: keras.Model, pixels: NDArray[np.uint8], *, batch: int
         batch: Pictures at a time.
 
     Returns:
-        float32 [pictures, classes].
+        float32 [pictures, columns].
     """
     answers = [
-        twin.predict_on_batch(pixels[start : start + batch].astype(np.float32))
+        twin.predict_on_batch(pixels[start : start + batch].astype(np.float32))["probabilities"]
         for start in range(0, len(pixels), batch)
     ]
     return np.concatenate(answers)

@@ -134,7 +134,7 @@ def test_the_loss_is_that_of_the_kept_weights_at_their_temperature(place: Path, 
     names = [row["name"].lower() for row in finished.record["classes"]]
     truth = [names.index(one.label) for one in pictures]
     temperature = finished.record["temperature"]
-    sharpened = softmax(np.log(twin.predict_on_batch(pixels)), temperature)
+    sharpened = softmax(np.log(twin.predict_on_batch(pixels)["probabilities"]), temperature)
     loss = -np.log(sharpened[np.arange(len(truth)), truth]).mean()
     assert finished.record["finetuning"][0]["after"]["validation_loss"] == pytest.approx(loss, rel=1e-4)
 
@@ -184,7 +184,8 @@ def test_the_exported_model_answers_as_the_trained_network(place: Path, tuned: P
     twin = build_tunable(finished, SETTINGS).twin
     model = ExportedModel(version)
     pixels = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE, 3), np.uint8)
-    logits = np.log(twin.predict_on_batch(pixels.astype(np.float32)).astype(np.float64))
+    answers = twin.predict_on_batch(pixels.astype(np.float32))["probabilities"]
+    logits = np.log(answers.astype(np.float64))
     expected = np.exp(logits / finished.record["temperature"])
     expected = np.sort(expected / expected.sum(axis=1, keepdims=True))[:, ::-1]
     np.testing.assert_allclose(model.answer(pixels)["probabilities"], expected, atol=1e-5)
@@ -285,7 +286,12 @@ def test_the_command_makes_a_second_stage_at_another_size_on_all_but_the_test_pa
     assert "before: not measured" in capsys.readouterr().out
     record = json.loads((place / "second" / "run.json").read_text())
     stage = record["finetuning"][-1]
-    assert stage["settings"]["augmentation"] == {"smallest_area": 1.0, "operations": 1, "strength": 2.5}
+    assert stage["settings"]["augmentation"] == {
+        "smallest_area": 1.0,
+        "operations": 1,
+        "strength": 2.5,
+        "degraded": 0.0,
+    }
     assert stage["settings"]["mixing"]["mixup"] == 0
     assert [one["started_from"] for one in record["finetuning"]] == ["head", "tuned"]
     assert record["trained_on"]["validation_included"]

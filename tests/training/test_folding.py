@@ -64,4 +64,6 @@ def test_the_classifier_is_backbone_pooling_and_head_joined() -> None:
         np.testing.assert_allclose(weights.logits(features), logits, rtol=1e-3, atol=1e-4)
         classifier = build_classifier(settings, backbone, pooling, weights)
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        np.testing.assert_allclose(classifier.predict(pixels, verbose=0), expected, rtol=1e-3, atol=1e-4)
+        answers = classifier.predict(pixels, verbose=0)
+        np.testing.assert_allclose(answers["probabilities"], expected, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(answers["features"], features, rtol=1e-3, atol=1e-4)
