@@ -98,6 +98,6 @@ class ExportedModel:
             DataError: It cannot be decoded; the message names it.
         """
         try:
-            return decode_picture(picture.path.read_bytes(), height=self.height, width=self.width)
+            return decode_picture(picture.read(), height=self.height, width=self.width)
         except (PictureError, OSError) as error:
-            raise DataError(f"{picture.path} cannot be decoded: {error}") from error
+            raise DataError(f"{picture.place} cannot be decoded: {error}") from error

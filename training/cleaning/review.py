@@ -7,7 +7,8 @@ import base64
 import html
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from preprocessing import PictureError, decode_picture
 from training.cleaning.decisions import COLUMNS, Decision
 from training.cleaning.suspects import PART_OF, SIBLING, Suspect, spellings
 from training.pipeline import Prepared
+from training.reading import reader_by_name
 
 #: Pixels of a side of a suspect and of an example.
 _SIDE, _EXAMPLE_SIDE = 224, 112
@@ -56,10 +58,10 @@ def choose_examples(
     return chosen
 
 
-def thumbnail(path: Path, side: int) -> str:
+def thumbnail(read: Callable[[], bytes], side: int) -> str:
     """A picture as a data URI: WebP, stretched to a square as the model sees it; empty if it cannot be decoded."""
     try:
-        pixels = decode_picture(path.read_bytes(), height=side, width=side)
+        pixels = decode_picture(read(), height=side, width=side)
     except (OSError, PictureError):
         return ""
     file = io.BytesIO()
@@ -82,7 +84,7 @@ def write_review(
     Args:
         path: The HTML file.
         suspects: In the order of the page.
-        root: The folder that the names of pictures are relative to.
+        root: The folder of the pictures, or of the shards that hold them.
         examples: Names of typical pictures by label.
         labels: All labels that a picture can be given.
         decided: Earlier decisions, by file; they are shown as made, and are in the download also where they are about
@@ -90,18 +92,19 @@ def write_review(
         title: What the page is called.
     """
     decided = decided or {}
+    read = reader_by_name(root)
     shown = {label for one in suspects for label in (one.label, one.predicted)}
     styles: list[str] = []
     classes: dict[str, list[tuple[str, str]]] = {}
     for number, label in enumerate(sorted(shown)):
         classes[label] = []
         for place, name in enumerate(examples.get(label, ())):
-            picture = thumbnail(root / name, _EXAMPLE_SIDE)
+            picture = thumbnail(partial(read, name), _EXAMPLE_SIDE)
             if picture:
                 # Written once here, however many suspects stand beside it.
                 classes[label].append((f"e{number}-{place}", name))
                 styles.append(f".e{number}-{place} {{ background-image: url({picture}) }}")
-    articles = [_article(number, one, root, classes) for number, one in enumerate(suspects)]
+    articles = [_article(number, one, read, classes) for number, one in enumerate(suspects)]
     state = {
         "columns": list(COLUMNS),
         "suspects": [{"file": one.file, "label": one.label, "predicted": one.predicted} for one in suspects],
@@ -151,9 +154,14 @@ def _json_in_html(values: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _article(number: int, one: Suspect, root: Path, classes: Mapping[str, Sequence[tuple[str, str]]]) -> str:
+def _article(
+    number: int,
+    one: Suspect,
+    read: Callable[[str], bytes],
+    classes: Mapping[str, Sequence[tuple[str, str]]],
+) -> str:
     file, label, predicted = (html.escape(text) for text in (one.file, one.label, one.predicted))
-    picture = thumbnail(root / one.file, _SIDE)
+    picture = thumbnail(partial(read, one.file), _SIDE)
     shown = (
         f'<img src="{picture}" width="{_SIDE}" height="{_SIDE}" alt="Suspect {number + 1}, labelled {label}">'
         if picture

@@ -60,7 +60,7 @@ def write_report(
     asked = join(pictures, known, model.answer_pictures(pictures))
     report = measure_version(version, model, asked, part=part, main_sources=main_sources, sample=sample)
     report["asked"]["groups_known"] = groups is not None
-    page = write_page(report, (lambda one: thumbnail(pictures[one].path)) if thumbnails else None)
+    page = write_page(report, (lambda one: thumbnail(pictures[one].read())) if thumbnails else None)
     output.mkdir(parents=True, exist_ok=True)
     (output / ".gitignore").write_text("*\n", encoding="utf-8")
     (output / "index.html").write_text(page, encoding="utf-8")

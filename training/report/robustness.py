@@ -52,7 +52,7 @@ def measure_robustness(model: ExportedModel, asked: Asked, *, sample: int, seed:
     found = {one.key: _Answered([], []) for one in DISTORTIONS}
     for start in tqdm(range(0, len(drawn), _BATCH), desc="robustness", unit="batch", mininterval=5):
         part = drawn[start : start + _BATCH]
-        originals = [upright(asked.pictures[one].path.read_bytes()) for one in part]
+        originals = [upright(asked.pictures[one].read()) for one in part]
         truths = [asked.truths[one] for one in part]
         for distortion in DISTORTIONS:
             files = [distortion.apply(pixels) for pixels in originals]
@@ -66,7 +66,7 @@ def _exif(model: ExportedModel, asked: Asked, drawn: Sequence[int]) -> dict[str,
     """Compare pictures saved upright with the same saved in every other orientation, without loss."""
     changed, pixel_difference, probability_change = 0, 0, 0.0
     for position in drawn:
-        pixels = upright(asked.pictures[position].path.read_bytes())
+        pixels = upright(asked.pictures[position].read())
         inputs = np.stack([_decode(model, stored_as(one)(pixels)) for one in (UPRIGHT, *ORIENTATIONS)])
         answer = model.answer(inputs)
         changed += int((answer["class_ids"][1:, 0] != answer["class_ids"][0, 0]).sum())

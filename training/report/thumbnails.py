@@ -2,7 +2,6 @@
 
 import base64
 import io
-from pathlib import Path
 
 from PIL import Image
 
@@ -12,13 +11,18 @@ _SIDE = 112
 _QUALITY = 72
 
 
-def thumbnail(path: Path) -> str:
+def thumbnail(data: bytes) -> str:
     """Scale a picture to 112 rows, at most twice as wide, and give it as a `data:` address of a JPEG.
+
+    Args:
+        data: A whole picture file.
+
+    Returns:
+        The address.
 
     Raises:
         preprocessing.PictureError: It cannot be decoded.
     """
-    data = path.read_bytes()
     with Image.open(io.BytesIO(data)) as picture:
         width, height = picture.size
         if picture.getexif().get(0x0112, 1) >= 5:  # the orientations that lie on their side
