@@ -1,5 +1,6 @@
 """The state of a fine-tuning between two epochs, on disk: complete or not there at all."""
 
+import io
 import json
 import os
 import zipfile
@@ -10,7 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.distribution import from_first, is_first
 from training.errors import TrainingError
+
+_NONE = b"none yet"
+# What NumPy says to bytes that are no .npz file, or a part of one, and what missing values give.
+_DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 
 
 @dataclass(slots=True)
@@ -29,7 +35,10 @@ class Progress:
 
 
 class Checkpoint:
-    """One file with the numbers of a training, its progress and what it is a training of."""
+    """One file with the numbers of a training, its progress and what it is a training of.
+
+    Of several processes that train together, the first one writes it, and reads it for all.
+    """
 
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
         """Name a checkpoint.
@@ -51,6 +60,8 @@ class Checkpoint:
         Raises:
             TrainingError: It cannot be written; the last state is still there.
         """
+        if not is_first():
+            return
         flat = {f"{name}.{n}": array for name, parts in arrays.items() for n, array in enumerate(parts)}
         state = json.dumps({"identity": self._identity, "progress": asdict(progress)})
         draft = self._path.with_name(f".{self._path.name}.draft")
@@ -71,28 +82,38 @@ class Checkpoint:
         """Read the state; None where there is none yet.
 
         Raises:
-            TrainingError: The file is of another training, or damaged.
+            TrainingError: The file is of another training, or damaged; or another process of this training was
+                started with other settings or data.
         """
-        if not self._path.is_file():
-            return None
+        if json.loads(from_first(json.dumps(self._identity).encode())) != self._identity:
+            raise TrainingError(
+                "This process has other settings or data than the first one. Start all with the same."
+            )
         try:
-            with self._path.open("rb") as file, np.load(file) as saved:
-                state = json.loads(str(saved["state"]))
-                arrays: dict[str, list[NDArray[Any]]] = {}
-                for key in saved.files:
-                    name, _, number = key.partition(".")
-                    if number:
-                        arrays.setdefault(name, []).append(saved[key])
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            data = self._path.read_bytes() if is_first() and self._path.exists() else _NONE
+            data = from_first(data)
+            if data == _NONE:
+                return None
+            identity, progress, arrays = _parsed(data)
+        except _DAMAGED as error:
             raise TrainingError(
                 f"{self._path} is no checkpoint: {error}. Remove it to start anew."
             ) from error
-        if state["identity"] != self._identity:
-            changed = sorted(
-                key for key in self._identity if state["identity"].get(key) != self._identity[key]
-            )
+        if identity != self._identity:
+            changed = sorted(key for key in self._identity if identity.get(key) != self._identity[key])
             raise TrainingError(
                 f"{self._path} is of another training (different: {', '.join(changed)}). "
                 "Give another run folder, or remove the file to start anew."
             )
-        return Progress(**state["progress"]), arrays
+        return progress, arrays
+
+
+def _parsed(data: bytes) -> tuple[dict[str, Any], Progress, dict[str, list[NDArray[Any]]]]:
+    arrays: dict[str, list[NDArray[Any]]] = {}
+    with np.load(io.BytesIO(data)) as saved:
+        state = json.loads(str(saved["state"]))
+        for key in saved.files:
+            name, _, number = key.partition(".")
+            if number:
+                arrays.setdefault(name, []).append(saved[key])
+    return dict(state["identity"]), Progress(**state["progress"]), arrays

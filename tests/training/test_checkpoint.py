@@ -1,3 +1,11 @@
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +16,7 @@ from numpy.typing import NDArray
 from training.checkpoint import Checkpoint, Progress
 from training.errors import TrainingError
 
+ROOT = Path(__file__).resolve().parents[2]
 ARRAYS: dict[str, list[NDArray[Any]]] = {
     "weights": [np.arange(6, dtype=np.float32).reshape(2, 3), np.array([1.5], np.float32)],
     "seeds": [np.array([7, 8], np.uint32)],
@@ -37,23 +46,108 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         Checkpoint(tmp_path / "c.npz", {"settings": 1, "data": "b"}).load()
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    (tmp_path / "c.npz").write_bytes(b"PK\x03\x04 and no more")
-    with pytest.raises(TrainingError, match=r"c\.npz is no checkpoint"):
+def test_a_damaged_checkpoint_is_named_wherever_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "c.npz"
+    Checkpoint(path, {}).save(Progress(1), ARRAYS)
+    whole = path.read_bytes()
+    for length in (0, 1, 4, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(TrainingError, match=r"c\.npz is no checkpoint: .+ Remove it to start anew"):
+            Checkpoint(path, {}).load()
+    path.write_bytes(whole.replace(b"\0\0\xc0?", b"\0\0\xc0@"))
+    with pytest.raises(TrainingError, match="Bad CRC"):
+        Checkpoint(path, {}).load()
+
+
+def test_a_checkpoint_of_another_version_of_this_code_is_refused(tmp_path: Path) -> None:
+    state = json.dumps({"identity": {}, "progress": {"epochs_done": 1, "mood": "good"}})
+    np.savez(tmp_path / "c.npz", state=np.array(state))
+    with pytest.raises(TrainingError, match=r"no checkpoint: .*mood"):
         Checkpoint(tmp_path / "c.npz", {}).load()
 
 
-def test_a_full_disk_costs_nothing_that_was_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    checkpoint = Checkpoint(tmp_path / "c.npz", {})
-    checkpoint.save(Progress(1), ARRAYS)
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """The system itself refuses what is written beyond, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("training.checkpoint.np.savez", full)
-    with pytest.raises(TrainingError, match=r"No space left on device.*after 1 epochs is kept"):
-        checkpoint.save(Progress(2), ARRAYS)
+def assert_only_the_first_is_there(folder: Path, checkpoint: Checkpoint) -> None:
     loaded = checkpoint.load()
     assert loaded is not None
     assert loaded[0].epochs_done == 1
-    assert [child.name for child in tmp_path.iterdir()] == ["c.npz"]
+    for name, arrays in ARRAYS.items():
+        for before, after in zip(arrays, loaded[1][name], strict=True):
+            np.testing.assert_array_equal(before, after)
+    assert [child.name for child in folder.iterdir()] == ["c.npz"]
+
+
+@pytest.mark.parametrize("room", [0, 700, 10_000])
+def test_a_disk_that_fills_up_costs_nothing_that_was_reached(tmp_path: Path, room: int) -> None:
+    checkpoint = Checkpoint(tmp_path / "c.npz", {})
+    checkpoint.save(Progress(1), ARRAYS)
+    large = {"weights": [np.ones(500, np.float32) for _ in range(8)]}
+    with (
+        files_of_at_most(room),
+        pytest.raises(
+            TrainingError, match=r"c\.npz cannot be written: File too large\..*after 1 epochs is kept"
+        ),
+    ):
+        checkpoint.save(Progress(2), large)
+    assert_only_the_first_is_there(tmp_path, checkpoint)
+    checkpoint.save(Progress(2), large)
+    loaded = checkpoint.load()
+    assert loaded is not None
+    assert loaded[0].epochs_done == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_full_disk_is_called_so(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "c.npz", {})
+    checkpoint.save(Progress(1), ARRAYS)
+    (tmp_path / ".c.npz.draft").symlink_to("/dev/full")
+    with pytest.raises(TrainingError, match=r"No space left on device.*make room and start the same command"):
+        checkpoint.save(Progress(2), ARRAYS)
+    assert_only_the_first_is_there(tmp_path, checkpoint)
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from training.checkpoint import Checkpoint, Progress
+
+class Deadly:
+    def __array__(self, *_, **__):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Checkpoint(Path(sys.argv[1]), {}).save(Progress(2), {"weights": [np.ones(100_000), Deadly()]})
+"""
+
+
+def test_a_process_that_is_killed_while_writing_leaves_the_state_before(tmp_path: Path) -> None:
+    path = tmp_path / "c.npz"
+    checkpoint = Checkpoint(path, {})
+    checkpoint.save(Progress(1), ARRAYS)
+    # JAX, as it starts faster; nothing is computed.
+    dead = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(path)],
+        cwd=ROOT,
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        check=False,
+        timeout=120,
+    )
+    assert dead.returncode == -signal.SIGKILL
+    draft = tmp_path / ".c.npz.draft"
+    assert draft.stat().st_size > 100_000, "it was writing"
+    loaded = checkpoint.load()
+    assert loaded is not None
+    assert loaded[0].epochs_done == 1
+    checkpoint.save(Progress(1), ARRAYS)
+    assert not draft.exists()
+    assert_only_the_first_is_there(tmp_path, checkpoint)
