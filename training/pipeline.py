@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from training import tensorboard
 from training.backbones import build_backbone, build_extractor, fingerprint_of
 from training.classes import Classes, find_classes
 from training.classifier import HeadWeights
@@ -27,6 +28,7 @@ from training.hashing import hash_pictures
 from training.head import Candidate, Features, train_head, try_head
 from training.settings import TrainSettings, code_version, write_json
 from training.split import Split, split_groups
+from training.tensorboard import ScalarLog
 from training.views import ORIGINAL, training_views
 
 PARTS = ("train", "validation", "test")
@@ -134,8 +136,8 @@ def _extractor(settings: TrainSettings, backbone: keras.Model) -> Extractor:
 def train(prepared: Prepared, settings: TrainSettings, run: Path, *, progress: bool = True) -> Candidate:
     """Try the heads on the validation part, train the chosen one for shipping, and write the run folder.
 
-    The folder gets `run.json` (settings, code, data, classes, counts), `split.csv`, `candidates.json`, `history.json`
-    and, last of all, `head.npz`: a folder that has it is complete.
+    The folder gets `run.json` (settings, code, data, classes, counts), `split.csv`, `candidates.json`,
+    `history.json`, event files for TensorBoard and, last of all, `head.npz`: a folder that has it is complete.
 
     Args:
         prepared: From `prepare`.
@@ -152,10 +154,19 @@ def train(prepared: Prepared, settings: TrainSettings, run: Path, *, progress: b
     trained = prepared.features(prepared.split.train, views, settings.pooling)
     held_out = prepared.features(prepared.split.validation, (ORIGINAL,), settings.pooling)
     candidates = []
-    for head_settings in settings.heads:
-        candidates.append(
-            try_head(trained, held_out, head_settings, classes, seed=settings.seed, progress=progress)
-        )
+    for number, head_settings in enumerate(settings.heads):
+        with ScalarLog(run / tensorboard.FOLDER / f"head-{number}") as log:
+            candidates.append(
+                try_head(
+                    trained,
+                    held_out,
+                    head_settings,
+                    classes,
+                    seed=settings.seed,
+                    progress=progress,
+                    after_epoch=log.add,
+                )
+            )
         write_json(run / "candidates.json", [dataclasses.asdict(one) for one in candidates])
     chosen = max(candidates, key=lambda one: (one.top1, one.top3, -one.loss))
 
@@ -163,9 +174,17 @@ def train(prepared: Prepared, settings: TrainSettings, run: Path, *, progress: b
     if settings.final_on_validation:
         positions = np.sort(np.concatenate([positions, prepared.split.validation]))
     final = prepared.features(positions, views, settings.pooling)
-    head, history = train_head(
-        final, None, chosen.settings, classes, seed=settings.seed, stop_after=chosen.epochs, progress=progress
-    )
+    with ScalarLog(run / tensorboard.FOLDER / "head") as log:
+        head, history = train_head(
+            final,
+            None,
+            chosen.settings,
+            classes,
+            seed=settings.seed,
+            stop_after=chosen.epochs,
+            progress=progress,
+            after_epoch=log.add,
+        )
     write_json(run / "history.json", history)
     counts = np.bincount(final.classes, minlength=classes).tolist()
     write_json(
