@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training import blend, conversion
+from training import blend, conversion, labelling
 from training.backbones import POOLINGS, BackboneSettings
 from training.cleaning import command as cleaning
 from training.data import Dataset, Picture
 from training.errors import TrainingError
 from training.finetune_command import add_options, run_finetuning
 from training.head import HeadSettings
+from training.inspection import command as inspection
 from training.pipeline import PARTS, prepare, read_split, train
 from training.reading import read_data
 from training.report import command as report
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _train(options: argparse.Namespace) -> None:
     settings = settings_from(options)
     decisions = cleaning.decisions_from(options)
-    prepared = prepare(_read_data(options), settings, options.cache)
+    prepared = prepare(_read_data(options), settings, options.cache, split_file=options.split)
     prepared = cleaning.with_decisions(prepared, decisions, options)
     for problem in prepared.data.problems:
         print(f"left out: {problem}", file=sys.stderr)
@@ -151,6 +152,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Train a picture classifier on a frozen backbone, and export it for the model server.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser(
+        "inspect", help="look at the data: what is broken, doubled, rare or leaking; one HTML page, and JSON"
+    )
+    command.set_defaults(run_command=inspection.run_inspection)
+    inspection.add_options(command)
+
     command = commands.add_parser("records", help="write pictures as TFRecord shards")
     command.set_defaults(run_command=conversion.run_conversion)
     _add_data(command)
@@ -163,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--run", type=Path, required=True, help="the folder for what this run writes")
     command.add_argument("--models", type=Path, help="publish into this folder of models")
     command.add_argument("--name", default="sport_classifier", help="the model's name (default: %(default)s)")
+    command.add_argument("--split", type=Path, help="keep to the parts of a table that `targets` wrote")
     cleaning.add_decision_options(command)
     _add_recipe(command)
 
@@ -175,6 +183,12 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("review", help="write the review page again, with other suspects")
     command.set_defaults(run_command=cleaning.run_review)
     cleaning.add_review_options(command)
+
+    command = commands.add_parser(
+        "targets", help="split the pictures of all tasks together, and write what is known for every head"
+    )
+    command.set_defaults(run_command=labelling.run_targets)
+    labelling.add_options(command)
 
     command = commands.add_parser("finetune", help="train the backbone too, from a finished run on")
     command.set_defaults(run_command=run_finetuning)

@@ -57,6 +57,19 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="train on the validation part too, all epochs, without measuring between",
     )
     command.add_argument(
+        "--targets",
+        type=Path,
+        help="train on this table of pictures and targets, with a new head for new columns",
+    )
+    command.add_argument(
+        "--head-weight",
+        type=_weight,
+        action="append",
+        default=[],
+        metavar="HEAD=WEIGHT",
+        help="what the loss of a new head counts for; others count 1",
+    )
+    command.add_argument(
         "--precision", choices=PRECISIONS, default=PRECISIONS[0], help="how the backbone computes in training"
     )
     for fields, default in (
@@ -69,6 +82,16 @@ def add_options(command: argparse.ArgumentParser) -> None:
             command.add_argument(
                 f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"{text} (%(default)s)"
             )
+
+
+def _weight(text: str) -> tuple[str, float]:
+    head, _, weight = text.partition("=")
+    try:
+        return head, float(weight)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: a weight is given as HEAD=WEIGHT, for instance is_sport=0.5"
+        ) from None
 
 
 def settings_from(options: argparse.Namespace) -> FinetuneSettings:
@@ -94,6 +117,8 @@ def run_finetuning(options: argparse.Namespace) -> None:
         settings_from(options),
         weights=options.backbone_weights,
         on_validation=options.on_validation,
+        targets=options.targets,
+        head_weights=dict(options.head_weight),
     )
     stage = record["finetuning"][-1]
     print(f"{stage['best_epoch']} epochs, {stage['seconds']} s, {record['trained_on']['pictures']} pictures")

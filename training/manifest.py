@@ -10,7 +10,7 @@ from typing import Any
 from training.errors import DataError
 
 _NEEDED = ("file", "label")
-_COLUMNS = (*_NEEDED, "task", "source", "licence")
+_COLUMNS = (*_NEEDED, "task", "source", "licence", "group")
 _PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 # The first four bytes, and the last, of a Parquet file (parquet.apache.org, "File Format").
 _PARQUET_MAGIC = b"PAR1"
@@ -27,6 +27,7 @@ class Row:
         task: What the label is about; None where there is no such column.
         source: Which collection the picture came from.
         licence: The source's licence.
+        group: The sports group of a product.
         place: Where the row is, for messages.
     """
 
@@ -35,6 +36,7 @@ class Row:
     task: str | None = None
     source: str = ""
     licence: str = ""
+    group: str = ""
     place: str = ""
 
     @property

@@ -6,7 +6,7 @@ again.
 
 import csv
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,55 +70,117 @@ def _pooled(features: NDArray[np.float16], pooling: str) -> NDArray[np.float16]:
     return {"avg": features[:, :half], "max": features[:, half:], "avg+max": features}[pooling]
 
 
-def prepare(data: Dataset, settings: TrainSettings, cache: Path) -> Prepared:
+def embed_and_group(data: Dataset, settings: TrainSettings, cache: Path) -> tuple[Dataset, NDArray[np.int64]]:
+    """Hash and embed pictures, and group what looks alike.
+
+    Args:
+        data: Labelled pictures.
+        settings: The backbone, and from where on pictures count as alike.
+        cache: The folder of all caches.
+
+    Returns:
+        The pictures that can be decoded, the others as problems; and the group of each, int64 [pictures].
+
+    Raises:
+        DataError: A class has no picture that can be decoded.
+        WeightsError: The backbone cannot be built.
+    """
+    data, hashes = _readable(data, cache)
+    backbone = build_backbone(settings.backbone)
+    store = FeatureStore(cache, fingerprint_of(settings.backbone, backbone))
+    _fill(store, data.pictures, (ORIGINAL,), settings, backbone)
+    return data, _groups(data, hashes, store, settings)
+
+
+def _readable(data: Dataset, cache: Path) -> tuple[Dataset, Mapping[str, tuple[int, int]]]:
+    labels = set(data.labels)
+    hashes, unreadable = hash_pictures(data.pictures, cache)
+    data = data.without(unreadable)
+    lost = sorted(labels - set(data.labels))
+    if lost:
+        raise DataError(
+            f"No picture can be decoded of {', '.join(lost)}. The first problem: {data.problems[0]}."
+        )
+    return data, hashes
+
+
+def _groups(
+    data: Dataset, hashes: Mapping[str, tuple[int, int]], store: FeatureStore, settings: TrainSettings
+) -> NDArray[np.int64]:
+    digests = [picture.digest for picture in data.pictures]
+    return group_alike(
+        np.array([hashes[digest] for digest in digests], np.uint64),
+        _pooled(store.load(ORIGINAL, digests), "avg"),
+        hash_distance=settings.hash_distance,
+        cosine=settings.cosine,
+    )
+
+
+def prepare(
+    data: Dataset, settings: TrainSettings, cache: Path, *, split_file: Path | None = None
+) -> Prepared:
     """Hash and embed pictures, group what looks alike, and split.
 
     Args:
         data: Labelled pictures. Those that cannot be decoded are left out and become problems of the data.
         settings: The run's settings.
         cache: The folder of all caches.
+        split_file: A table with the part and the group of each picture, as `targets` writes it, to be kept to; then
+            nothing is grouped or split here.
 
     Returns:
         The pictures with their features, ready for training.
 
     Raises:
-        DataError: A label is not in the catalogue, or a class has no picture that can be decoded.
+        DataError: A label is not in the catalogue, a class has no picture that can be decoded, or a picture is not in
+            the table.
         WeightsError: The backbone cannot be built.
     """
-    labels = data.labels
-    classes = find_classes(labels)  # before hours of computing
+    classes = find_classes(data.labels)  # before hours of computing
     backbone = build_backbone(settings.backbone)
-    hashes, unreadable = hash_pictures(data.pictures, cache)
-    data = data.without(unreadable)
-    lost = sorted(set(labels) - set(data.labels))
-    if lost:
-        raise DataError(
-            f"No picture can be decoded of {', '.join(lost)}. The first problem: {data.problems[0]}."
-        )
-
+    data, hashes = _readable(data, cache)
     fingerprint = fingerprint_of(settings.backbone, backbone)
     store = FeatureStore(cache, fingerprint)
-    extractor = _extractor(settings, backbone)
-    size = {"height": settings.backbone.height, "width": settings.backbone.width}
-    fill_store(store, data.pictures, [ORIGINAL], extractor, **size)
-
-    digests = [picture.digest for picture in data.pictures]
-    groups = group_alike(
-        np.array([hashes[digest] for digest in digests], np.uint64),
-        _pooled(store.load(ORIGINAL, digests), "avg"),
-        hash_distance=settings.hash_distance,
-        cosine=settings.cosine,
-    )
-    split = split_groups(
-        [classes.ids[classes.of_label[picture.label]] for picture in data.pictures],
-        groups,
-        validation=settings.validation,
-        test=settings.test,
-        seed=settings.seed,
-    )
+    _fill(store, data.pictures, (ORIGINAL,), settings, backbone)
+    if split_file is not None:
+        groups, split = _read_groups(split_file, data)
+    else:
+        groups = _groups(data, hashes, store, settings)
+        split = split_groups(
+            [classes.ids[classes.of_label[picture.label]] for picture in data.pictures],
+            groups,
+            validation=settings.validation,
+            test=settings.test,
+            seed=settings.seed,
+        )
     seen = [data.pictures[position] for position in np.concatenate([split.train, split.validation]).tolist()]
-    fill_store(store, seen, training_views(settings.crops), extractor, **size)
+    _fill(store, seen, training_views(settings.crops), settings, backbone)
     return Prepared(data, classes, groups, split, store, fingerprint)
+
+
+def _read_groups(path: Path, data: Dataset) -> tuple[NDArray[np.int64], Split]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = {row["file"]: (row["part"], int(row["group"])) for row in csv.DictReader(file)}
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(f"{path} is no table of pictures with their part and group: {error}") from error
+    missing = [picture.name for picture in data.pictures if picture.name not in rows]
+    if missing:
+        raise DataError(f"{len(missing)} pictures are not in {path}, for instance {missing[0]}.")
+    parts = np.array([rows[picture.name][0] for picture in data.pictures])
+    groups = np.array([rows[picture.name][1] for picture in data.pictures], np.int64)
+    return groups, Split(*(np.flatnonzero(parts == part) for part in PARTS))
+
+
+def _fill(
+    store: FeatureStore,
+    pictures: Sequence[Picture],
+    views: Sequence[str],
+    settings: TrainSettings,
+    backbone: keras.Model,
+) -> None:
+    size = {"height": settings.backbone.height, "width": settings.backbone.width}
+    fill_store(store, pictures, views, _extractor(settings, backbone), **size)
 
 
 def _extractor(settings: TrainSettings, backbone: keras.Model) -> Extractor:
