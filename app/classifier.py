@@ -1,13 +1,15 @@
-"""From the bytes of a picture to the model's ranking of classes: the path that every picture endpoint shares."""
+"""From the bytes of a picture to the model's ranking: the path that every picture endpoint shares."""
 
 import time
 from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
 
 from app.decoding import DecodePool
 from app.errors import DeadlineExceeded, ModelServerFailed, ServiceUnavailable
-from app.served_model import INPUT, OUTPUTS, SIGNATURE, LiveVersion, ServedModel
+from app.rankings import AnswerForm, RankedT
+from app.served_model import INPUT, SIGNATURE, LiveVersion, ServedModel
 from proto_client import (
     DeadlineExceeded as ModelDeadlineExceeded,
 )
@@ -25,15 +27,6 @@ _LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class RankedClass:
-    """One class of the model with its probability, as the version that answered named it."""
-
-    id: str
-    name: str
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
 class Timings:
     """Where a picture's time went, in seconds."""
 
@@ -43,41 +36,47 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
-class Classification:
+class Classification(Generic[RankedT]):
     """A model's answer.
 
     Attributes:
-        ranking: The likeliest classes, highest first; as many as the model gives.
+        ranking: What is likeliest, highest first; as many as the model gives.
         model: The model's name.
         version: The number of the version that answered.
         timings: Where the time went; the sums, where a swap of versions made it start anew.
     """
 
-    ranking: tuple[RankedClass, ...]
+    ranking: tuple[RankedT, ...]
     model: str
     version: int
     timings: Timings
 
 
-class PictureClassifier:
-    """Classifies pictures with one served model."""
+class PictureClassifier(Generic[RankedT]):
+    """Classifies pictures with one served model.
+
+    Attributes:
+        served: The model.
+    """
 
     def __init__(
         self,
         client: ModelServerClient,
         served: ServedModel,
+        form: AnswerForm[RankedT],
         pool: DecodePool,
         *,
         timeout: float,
         retry_after: int,
     ) -> None:
         self._client = client
-        self._served = served
+        self.served = served
+        self._form = form
         self._pool = pool
         self._timeout = timeout
         self._retry_after = retry_after
 
-    async def classify(self, picture: bytes) -> Classification:
+    async def classify(self, picture: bytes) -> Classification[RankedT]:
         """Decode a picture to the live version's input size and ask that very version.
 
         Where the version was unloaded in between, the picture goes to the one that is live then.
@@ -87,7 +86,7 @@ class PictureClassifier:
         """
         deadline = time.perf_counter() + self._timeout
         queue = decode = inference = 0.0
-        live = await self._served.live()
+        live = await self.served.live()
         for _ in range(_LOOKS):
             decoded = await self._pool.decode(picture, height=live.height, width=live.width)
             queue += decoded.queue_seconds
@@ -96,15 +95,16 @@ class PictureClassifier:
             try:
                 prediction = await self._predict(decoded.image[np.newaxis], live, deadline - started)
             except ModelNotFound:
-                live = await self._served.refresh()
+                live = await self.served.refresh()
                 continue
             finally:
                 inference += time.perf_counter() - started
+            ranking = self._form.read({name: rows[0] for name, rows in prediction.outputs.items()})
             return Classification(
-                _ranking(prediction), self._served.name, prediction.version, Timings(queue, decode, inference)
+                ranking, self.served.name, prediction.version, Timings(queue, decode, inference)
             )
         raise ServiceUnavailable(
-            f"The versions of {self._served.name} changed faster than the picture could be classified. "
+            f"The versions of {self.served.name} changed faster than the picture could be classified. "
             "Send it again.",
             retry_after=self._retry_after,
         )
@@ -115,10 +115,10 @@ class PictureClassifier:
         try:
             return await self._client.predict(
                 {INPUT: images},
-                model=self._served.name,
+                model=self.served.name,
                 version=live.version,
                 signature=SIGNATURE,
-                output_filter=OUTPUTS,
+                output_filter=self._form.outputs,
                 timeout=seconds_left,
             )
         except ModelNotFound:
@@ -140,11 +140,3 @@ class PictureClassifier:
             f"No answer came within {self._timeout:g} seconds. Send the picture again; if this stays, the service "
             "has more to do than it can."
         )
-
-
-def _ranking(prediction: Prediction) -> tuple[RankedClass, ...]:
-    probabilities, ids, names = (prediction.outputs[name][0] for name in OUTPUTS)
-    return tuple(
-        RankedClass(class_id.decode(), name.decode(), float(probability))
-        for class_id, name, probability in zip(ids, names, probabilities, strict=True)
-    )

@@ -109,6 +109,12 @@ class ServiceUnavailable(Problem):
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
+class ModelNotConfigured(Problem):
+    """The gateway was set up without the model that this endpoint needs; another try would not help."""
+
+    status, slug, title = 503, "model-not-configured", "This endpoint is switched off"
+
+
 class DeadlineExceeded(Problem):
     """The model's answer did not come in time."""
 

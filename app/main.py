@@ -9,7 +9,7 @@ from app.errors import add_error_handlers
 from app.middleware.request_id import RequestIdMiddleware
 from app.middleware.unread_body import UnreadBodyMiddleware
 from app.openapi import describe_problems_once
-from app.routes import catalogue, health, sport_classifier
+from app.routes import catalogue, health, product_classifier, sport_classifier
 from app.services import LifespanState, open_services
 from app.settings import Settings
 
@@ -38,6 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
     add_error_handlers(app)
     app.include_router(health.router)
     app.include_router(sport_classifier.router)
+    app.include_router(product_classifier.router)
     app.include_router(catalogue.router)
     describe_problems_once(app)
     # The last one added is the outermost.

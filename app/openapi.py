@@ -15,7 +15,8 @@ _MEANINGS = {
     415: "Not multipart/form-data, or the file is not a picture in a supported format.",
     422: "The field or a parameter is wrong, or the picture is damaged or has too many pixels.",
     502: "The model server failed.",
-    503: "The model server, or the gateway, cannot answer just now; the header Retry-After says when to try again.",
+    503: "The model server, or the gateway, cannot answer just now; the header Retry-After says when to try again. "
+    "Without that header, the endpoint is switched off.",
     504: "The answer did not come in time.",
 }
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.errors import ServiceUnavailable
 from proto_client import ModelMetadata, ModelNotFound, ModelServerClient, ModelServerError, Signature
 
 INPUT = "images"
-OUTPUTS = ("probabilities", "class_ids", "class_names")
 SIGNATURE = "serving_default"
 
 _log = logging.getLogger(__name__)
@@ -36,14 +36,15 @@ class UnusableModelError(Exception):
 class ServedModel:
     """One model on the model server, and the version of it that is live.
 
-    `watch` looks again and again in the background; `refresh` looks at once. A version that cannot be used never
-    replaces one that can.
+    `watch` looks again and again in the background; `refresh` looks at once. A version that cannot be used, because
+    its input or one of the `outputs` that it must have is not there, never replaces one that can.
     """
 
     def __init__(
         self,
         client: ModelServerClient,
         name: str,
+        outputs: Sequence[str],
         *,
         label: str | None,
         refresh_seconds: float,
@@ -52,6 +53,7 @@ class ServedModel:
     ) -> None:
         self.name = name
         self._client = client
+        self._outputs = outputs
         self._label = label
         self._refresh_seconds = refresh_seconds
         self._timeout = timeout
@@ -100,7 +102,7 @@ class ServedModel:
             metadata = await self._client.model_metadata(
                 self.name, version_label=self._label, timeout=self._timeout
             )
-            live = _live_version(metadata)
+            live = _live_version(metadata, self._outputs)
         except ModelNotFound as error:
             self._live = None
             raise self._unavailable(
@@ -138,7 +140,7 @@ class ServedModel:
         return ServiceUnavailable(f"The model {self.name} {what}.", retry_after=self._retry_after)
 
 
-def _live_version(metadata: ModelMetadata) -> LiveVersion:
+def _live_version(metadata: ModelMetadata, outputs: Sequence[str]) -> LiveVersion:
     """Read height and width off the signature.
 
     Raises:
@@ -149,7 +151,7 @@ def _live_version(metadata: ModelMetadata) -> LiveVersion:
     if signature is None:
         raise UnusableModelError(f"{where} has no signature {SIGNATURE}")
     height, width = _input_size(signature, where)
-    missing = [name for name in OUTPUTS if name not in signature.outputs]
+    missing = [name for name in outputs if name not in signature.outputs]
     if missing:
         raise UnusableModelError(f"{where} lacks the outputs {', '.join(missing)}")
     return LiveVersion(metadata.version, height, width)

@@ -1,20 +1,23 @@
 """What lives as long as the app does, made at start and closed in reverse order."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from fastapi import Depends, Request
 
 from app.auth import TokenCheck
+from app.caching import CacheableDocument
 from app.catalogue_documents import CatalogueDocuments
 from app.classifier import PictureClassifier
 from app.decoding import DecodePool
+from app.product_documents import product_types_document
+from app.rankings import CLASSES, TYPES_WITH_GROUPS, AnswerForm, RankedClass, RankedT, RankedType
 from app.served_model import ServedModel
-from app.settings import Settings
-from catalogue import Catalogue, load_catalogue
+from app.settings import ModelKind, Settings
+from catalogue import Catalogue, load_catalogue, load_products
 from proto_client import ModelServerClient
 
 # The question which version is live is a small one; a server that takes longer for it counts as away.
@@ -23,14 +26,34 @@ _METADATA_TIMEOUT_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the routes use."""
+    """What the routes use.
+
+    Attributes:
+        settings: The settings.
+        token_check: Who is let in.
+        catalogue: The sports.
+        catalogue_documents: The answers about sports and groups.
+        product_types: The answer about product types.
+        sport_classifier: Asks the sport model.
+        product_classifier: Asks the product model; None where the settings name none.
+    """
 
     settings: Settings
     token_check: TokenCheck
     catalogue: Catalogue
     catalogue_documents: CatalogueDocuments
-    sport_model: ServedModel
-    sport_classifier: PictureClassifier
+    product_types: CacheableDocument
+    sport_classifier: PictureClassifier[RankedClass]
+    product_classifier: PictureClassifier[RankedType] | None
+
+    @property
+    def served_models(self) -> Mapping[ModelKind, ServedModel]:
+        """Every model that the settings name."""
+        classifiers: dict[ModelKind, PictureClassifier[Any] | None] = {
+            "sport": self.sport_classifier,
+            "product": self.product_classifier,
+        }
+        return {kind: one.served for kind, one in classifiers.items() if one is not None}
 
 
 class LifespanState(TypedDict):
@@ -52,28 +75,41 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             )
         )
         client = await stack.enter_async_context(ModelServerClient(settings.model_server))
-        sport_model = ServedModel(
-            client,
-            settings.sport_model,
-            label=settings.sport_model_label,
-            refresh_seconds=settings.model_refresh_seconds,
-            timeout=_METADATA_TIMEOUT_SECONDS,
-            retry_after=settings.retry_after_seconds,
-        )
-        await stack.enter_async_context(_in_background(sport_model))
+
+        async def classifier(
+            name: str, label: str | None, form: AnswerForm[RankedT]
+        ) -> PictureClassifier[RankedT]:
+            served = ServedModel(
+                client,
+                name,
+                form.outputs,
+                label=label,
+                refresh_seconds=settings.model_refresh_seconds,
+                timeout=_METADATA_TIMEOUT_SECONDS,
+                retry_after=settings.retry_after_seconds,
+            )
+            await stack.enter_async_context(_in_background(served))
+            return PictureClassifier(
+                client,
+                served,
+                form,
+                pool,
+                timeout=settings.predict_timeout_seconds,
+                retry_after=settings.retry_after_seconds,
+            )
+
         catalogue = load_catalogue(settings.catalogue_file)
         yield Services(
             settings=settings,
             token_check=TokenCheck(token.get_secret_value() for token in settings.tokens),
             catalogue=catalogue,
             catalogue_documents=CatalogueDocuments(catalogue),
-            sport_model=sport_model,
-            sport_classifier=PictureClassifier(
-                client,
-                sport_model,
-                pool,
-                timeout=settings.predict_timeout_seconds,
-                retry_after=settings.retry_after_seconds,
+            product_types=product_types_document(load_products(catalogue, settings.products_file)),
+            sport_classifier=await classifier(settings.sport_model, settings.sport_model_label, CLASSES),
+            product_classifier=(
+                await classifier(settings.product_model, settings.product_model_label, TYPES_WITH_GROUPS)
+                if settings.product_model
+                else None
             ),
         )
 

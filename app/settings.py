@@ -8,7 +8,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from catalogue.product_reading import PRODUCTS_FILE
 from catalogue.reading import SPORTS_FILE
+
+ModelKind = Literal["sport", "product"]
 
 MIN_TOKEN_LENGTH = 16
 
@@ -31,7 +34,7 @@ def read_list(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _tokens(value: object) -> object:
+def _list(value: object) -> object:
     return read_list(value) if isinstance(value, str) else value
 
 
@@ -53,7 +56,7 @@ class Settings(BaseSettings):
     tokens: Annotated[
         tuple[SecretStr, ...],
         NoDecode,
-        BeforeValidator(_tokens),
+        BeforeValidator(_list),
         Field(
             description="The bearer tokens that are let in: a JSON list of strings, or separated by commas."
         ),
@@ -66,6 +69,20 @@ class Settings(BaseSettings):
     sport_model_label: Annotated[
         str | None, Field(description="Ask for the version under this label; without it, for the latest.")
     ] = None
+    product_model: Annotated[
+        str, Field(description="The product model's name on the model server; empty where there is none.")
+    ] = "product_classifier"
+    product_model_label: Annotated[str | None, Field(description="As for the sport model.")] = None
+    ready_needs: Annotated[
+        tuple[ModelKind, ...],
+        NoDecode,
+        BeforeValidator(_list),
+        Field(
+            min_length=1,
+            description="The models without which the gateway is not ready: sport, product or both. The endpoint of "
+            "another answers 503 while its model is away, and the rest go on.",
+        ),
+    ] = ("sport",)
     model_refresh_seconds: Annotated[
         float, Field(gt=0, description="How often the gateway looks which version is live.")
     ] = 1.0
@@ -84,6 +101,18 @@ class Settings(BaseSettings):
     ] = 64
 
     catalogue_file: Annotated[Path, Field(description="The catalogue of sports.")] = SPORTS_FILE
+    products_file: Annotated[
+        Path, Field(description="The product types; every sport that they name must be in the catalogue.")
+    ] = PRODUCTS_FILE
+
+    @model_validator(mode="after")
+    def _check_needs(self) -> Self:
+        if "product" in self.ready_needs and not self.product_model:
+            raise ValueError(
+                "SPORTVISION_READY_NEEDS names product, but SPORTVISION_PRODUCT_MODEL is empty: the gateway would "
+                "never be ready. Name the model, or take product out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_tokens(self) -> Self:

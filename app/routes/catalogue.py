@@ -1,4 +1,4 @@
-"""The sports and their groups, as the Sports API gives them: JSON:API, open to all, made to be cached."""
+"""Sports and groups as the Sports API gives them, and product types: JSON:API, open to all, made to be cached."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeAlias
@@ -11,6 +11,7 @@ from app.catalogue_schemas import GroupDocument, GroupsDocument, SportDocument, 
 from app.errors import Problem
 from app.jsonapi import JSON_API_MEDIA_TYPE, JsonApiResponse, require_plain_json_api
 from app.openapi import problem_responses
+from app.product_schemas import ProductTypesDocument
 from app.services import ServicesDep
 from catalogue import Group, Sport
 
@@ -175,6 +176,18 @@ async def get_group(request: Request, documents: _DocumentsDep, group: _IdOrSlug
             "GET /groups lists all."
         )
     return cacheable_response(request, found, JSON_API_MEDIA_TYPE)
+
+
+@_read(
+    "/products/types",
+    ProductTypesDocument,
+    {},
+    operation_id="list_product_types",
+    summary="All types of product",
+)
+async def list_product_types(request: Request, services: ServicesDep) -> Response:
+    """List the types of product that the product classifier knows, each with its sports groups and their sports."""
+    return cacheable_response(request, services.product_types, JSON_API_MEDIA_TYPE)
 
 
 def _empty_search() -> EmptySearch:

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from app.main import create_app
-from catalogue import load_catalogue
+from catalogue import load_catalogue, load_products
 from catalogue.reading import SPORTS_FILE
 from catalogue.sports_api import parse_dump
 from tests.app.test_errors import assert_problem
@@ -27,6 +27,7 @@ PATHS = {
     "/sports/search/ski": "/sports/search/{query}",
     "/groups": "/groups",
     "/groups/12": "/groups/{group}",
+    "/products/types": "/products/types",
 }
 
 # One gateway serves all these tests: nothing that they do changes it.
@@ -121,6 +122,31 @@ async def test_every_link_leads_to_a_resource_of_its_type(client: httpx.AsyncCli
             assert {(one["type"], one["id"]) for one in linked if one} <= known
     members = [sport["id"] for group in groups for sport in group["relationships"]["sports"]["data"]]
     assert sorted(members) == sorted(sport["id"] for sport in sports)
+
+
+async def test_a_product_type_to_the_letter(client: httpx.AsyncClient) -> None:
+    listed = (await client.get("/products/types")).json()["data"]
+    (tent,) = (resource for resource in listed if resource["id"] == "tent")
+    sports = [(await client.get(f"/sports/{slug}")).json()["data"]["id"] for slug in ("camping", "hiking")]
+    assert tent == {
+        "id": "tent",
+        "type": "product-type",
+        "attributes": {"name": "tent", "groups": [{"name": "Camping,Hiking", "sport_ids": sports}]},
+        "relationships": {"sports": {"data": [{"id": one, "type": "sport"} for one in sports]}},
+    }
+
+
+async def test_every_product_type_is_listed_with_sports_that_are_there(client: httpx.AsyncClient) -> None:
+    listed = (await client.get("/products/types")).json()["data"]
+    sports = {resource["id"] for resource in (await client.get("/sports")).json()["data"]}
+    types = load_products(load_catalogue()).types
+    assert [resource["id"] for resource in listed] == [one.id for one in types]
+    for resource, one in zip(listed, types, strict=True):
+        groups = resource["attributes"]["groups"]
+        assert [group["name"] for group in groups] == [group.name for group in one.groups]
+        linked = [sport["id"] for sport in resource["relationships"]["sports"]["data"]]
+        assert set(linked) == {sport for group in groups for sport in group["sport_ids"]} <= sports
+        assert len(set(linked)) == len(linked)
 
 
 async def test_the_answers_are_as_the_openapi_document_says(client: httpx.AsyncClient) -> None:
@@ -319,7 +345,7 @@ async def test_openapi_describes_the_routes_without_security_and_every_field() -
         for status, response in operation["responses"].items():
             expected = {"200": [JSON_API], "304": []}.get(status, ["application/problem+json"])
             assert list(response.get("content", {})) == expected
-    for name in ("SportAttributes", "GroupAttributes"):
+    for name in ("SportAttributes", "GroupAttributes", "ProductTypeAttributes", "ProductTypeGroup"):
         assert all(
             field["description"] for field in document["components"]["schemas"][name]["properties"].values()
         )

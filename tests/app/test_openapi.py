@@ -3,7 +3,9 @@ from typing import Any
 import pytest
 
 from app.main import create_app
-from tests.support.gateway import PREDICT, gateway_settings
+from tests.support.gateway import ENDPOINTS, gateway_settings
+
+PATHS = [endpoint.path for endpoint in ENDPOINTS]
 
 
 @pytest.fixture
@@ -11,8 +13,9 @@ def document() -> dict[str, Any]:
     return create_app(gateway_settings("127.0.0.1:1")).openapi()
 
 
-def test_the_upload_is_a_file_for_sdk_generators(document: dict[str, Any]) -> None:
-    body = document["paths"][PREDICT]["post"]["requestBody"]
+@pytest.mark.parametrize("path", PATHS)
+def test_the_upload_is_a_file_for_sdk_generators(document: dict[str, Any], path: str) -> None:
+    body = document["paths"][path]["post"]["requestBody"]
     schema = body["content"]["multipart/form-data"]["schema"]
     assert body["required"]
     assert schema["required"] == ["file"]
@@ -30,21 +33,29 @@ def test_every_operation_has_a_plain_name_and_a_summary(document: dict[str, Any]
         "get_readiness",
         "get_sport",
         "list_groups",
+        "list_product_types",
         "list_sports",
+        "predict_product",
         "predict_sport",
         "search_sports",
     ]
     assert all(operation["summary"] for operation in operations)
 
 
-def test_the_token_is_a_bearer_scheme_of_the_picture_endpoint_alone(document: dict[str, Any]) -> None:
+def test_the_token_is_a_bearer_scheme_of_the_picture_endpoints_alone(document: dict[str, Any]) -> None:
     assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
-    assert document["paths"][PREDICT]["post"]["security"] == [{"token": []}]
-    assert "security" not in document["paths"]["/healthz"]["get"]
+    secured = {
+        path: operation["security"]
+        for path, operations in document["paths"].items()
+        for operation in operations.values()
+        if "security" in operation
+    }
+    assert secured == {path: [{"token": []}] for path in PATHS}
 
 
-def test_errors_are_problem_json_and_nothing_else(document: dict[str, Any]) -> None:
-    responses = document["paths"][PREDICT]["post"]["responses"]
+@pytest.mark.parametrize("path", PATHS)
+def test_errors_are_problem_json_and_nothing_else(document: dict[str, Any], path: str) -> None:
+    responses = document["paths"][path]["post"]["responses"]
     assert set(responses) == {"200", "401", "413", "415", "422", "502", "503", "504"}
     for status, response in responses.items():
         if status != "200":

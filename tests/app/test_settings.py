@@ -52,6 +52,34 @@ def test_the_documented_limits_are_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
+    ("needs", "model", "words"),
+    [
+        ("", "gear", "at least 1 item"),
+        ("sport,ball", "gear", "'sport' or 'product'"),
+        ("sport,product", "", "SPORTVISION_PRODUCT_MODEL is empty"),
+    ],
+)
+def test_the_gateway_can_only_need_models_that_it_has(
+    monkeypatch: pytest.MonkeyPatch, needs: str, model: str, words: str
+) -> None:
+    monkeypatch.setenv("SPORTVISION_TOKENS", "0123456789abcdef")
+    monkeypatch.setenv("SPORTVISION_READY_NEEDS", needs)
+    monkeypatch.setenv("SPORTVISION_PRODUCT_MODEL", model)
+    with pytest.raises(ValidationError, match=words):
+        Settings()
+
+
+def test_models_and_needs_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPORTVISION_TOKENS", "0123456789abcdef")
+    settings = Settings()
+    assert (settings.product_model, settings.ready_needs) == ("product_classifier", ("sport",))
+    monkeypatch.setenv("SPORTVISION_READY_NEEDS", "sport, product")
+    monkeypatch.setenv("SPORTVISION_PRODUCT_MODEL", "gear")
+    settings = Settings()
+    assert (settings.product_model, settings.ready_needs) == ("gear", ("sport", "product"))
+
+
+@pytest.mark.parametrize(
     ("environment", "words"),
     [
         ({}, "SPORTVISION_TOKENS"),

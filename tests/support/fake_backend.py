@@ -26,7 +26,8 @@ from proto_client.messages import (
     ReloadConfigRequest,
     ReloadConfigResponse,
 )
-from tests.support.fake_models import FakeModels, FakeVersion, Received, Refused
+from tests.support.fake_models import FakeModels, Received, Refused
+from tests.support.fake_versions import FakeVersion
 
 __all__ = ["FakeBackend", "FakeVersion", "Method", "Received"]
 

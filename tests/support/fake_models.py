@@ -1,6 +1,6 @@
 """The models behind `fake_backend`: requests in, replies out, with TensorFlow Serving's codes and messages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -22,13 +22,9 @@ from proto_client.messages import (
     TensorInfo,
 )
 from proto_client.tensors import write_tensor_proto
+from tests.support.fake_versions import FakeProductVersion, FakeVersion
 
 INPUT = "images"
-OUTPUTS = {
-    "probabilities": DataType.DT_FLOAT,
-    "class_ids": DataType.DT_STRING,
-    "class_names": DataType.DT_STRING,
-}
 SIGNATURE = "serving_default"
 
 
@@ -47,41 +43,6 @@ def _not_found(message: str) -> NoReturn:
 
 def _invalid(message: str) -> NoReturn:
     raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
-
-
-@dataclass(slots=True)
-class FakeVersion:
-    """One version: its input's size in pixels, its classes as (id, name), and how it stands."""
-
-    model: str
-    version: int
-    height: int
-    width: int
-    classes: tuple[tuple[str, str], ...]
-    state: ModelState = ModelState.AVAILABLE
-
-    def answer(self, picture: NDArray[Any]) -> list[tuple[str, str, float]]:
-        """What this version answers for a [height, width, 3] picture: (id, name, probability), likeliest first.
-
-        The mean of all values picks the winner among the classes (black the first, white the last); the others
-        follow in their order, each half as likely as the one before.
-        """
-        count = len(self.classes)
-        winner = int(picture.mean() * count / 256)
-        weights = 0.5 ** np.arange(count)
-        shares = (weights / weights.sum()).astype(np.float32)
-        ranked = [self.classes[(winner + rank) % count] for rank in range(min(20, count))]
-        return [(ident, name, float(share)) for (ident, name), share in zip(ranked, shares, strict=False)]
-
-    def outputs(self, images: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """The three outputs of the model contract, each [batch, k], for images [batch, height, width, 3]."""
-        answers = [self.answer(picture) for picture in images]
-        shape = (len(images), min(20, len(self.classes)))
-        columns = {"probabilities": (2, np.float32), "class_ids": (0, object), "class_names": (1, object)}
-        return {
-            alias: np.array([row[place] for answer in answers for row in answer], dtype).reshape(shape)
-            for alias, (place, dtype) in columns.items()
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +86,27 @@ class FakeModels:
         self.versions[model, version] = made
         return made
 
+    def add_product_version(
+        self,
+        model: str,
+        version: int,
+        *,
+        height: int = 32,
+        width: int = 32,
+        types: Mapping[str, Sequence[tuple[str, str]]],
+    ) -> FakeProductVersion:
+        """Adds an available version of a product model; `types` has each one's groups as (name, ids of sports)."""
+        made = FakeProductVersion(
+            model,
+            version,
+            height,
+            width,
+            tuple((name.replace(" ", "-"), name) for name in types),
+            groups=tuple(map(tuple, types.values())),
+        )
+        self.versions[model, version] = made
+        return made
+
     def set_available(self, model: str, version: int, available: bool) -> None:
         """Loads or unloads a version; an unloaded one stays listed as END."""
         self.versions[model, version].state = ModelState.AVAILABLE if available else ModelState.END
@@ -138,7 +120,7 @@ class FakeModels:
                 grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{signature}" not found.'
             )
         images = _read_images(request)
-        wanted = _filter(request.output_filter)
+        wanted = _filter(request.output_filter, list(_example(version)))
         _check_images(images, version)
         self.received.append(Received(version.model, version.version, images))
         reply = PredictResponse()
@@ -162,8 +144,9 @@ class FakeModels:
         signature.method_name = "tensorflow/serving/predict"
         image_shape = (-1, version.height, version.width, 3)
         _describe(signature.inputs[INPUT], "serving_default_images:0", DataType.DT_UINT8, image_shape)
-        for place, (alias, dtype) in enumerate(OUTPUTS.items()):
-            shape = (-1, min(20, len(version.classes)))
+        for place, (alias, array) in enumerate(_example(version).items()):
+            dtype = DataType.DT_STRING if array.dtype == object else DataType.DT_FLOAT
+            shape = (-1, *array.shape[1:])
             _describe(signature.outputs[alias], f"StatefulPartitionedCall:{place}", dtype, shape)
         reply = GetModelMetadataResponse()
         _echo(reply.model_spec, version)
@@ -229,19 +212,24 @@ def _read_images(request: PredictRequest) -> NDArray[Any]:
         _invalid(f"tensor parsing error: {INPUT}")
 
 
-def _filter(wanted: Sequence[str]) -> set[str]:
+def _example(version: FakeVersion) -> dict[str, NDArray[Any]]:
+    """The outputs for one picture: what they are called, and their types and shapes."""
+    return version.outputs(np.zeros((1, version.height, version.width, 3), np.uint8))
+
+
+def _filter(wanted: Sequence[str], known: Sequence[str]) -> set[str]:
     """The outputs that are wanted: all if none is named."""
     seen: set[str] = set()
     for alias in wanted:
-        if alias not in OUTPUTS:
-            names = ",".join(OUTPUTS)
+        if alias not in known:
+            names = ",".join(known)
             _invalid(
                 f"output tensor alias not found in signature: {alias} Outputs expected to be in the set {{{names}}}."
             )
         if alias in seen:
             _invalid(f"duplicate output tensor alias: {alias}")
         seen.add(alias)
-    return seen or set(OUTPUTS)
+    return seen or set(known)
 
 
 def _check_images(images: NDArray[Any], version: FakeVersion) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import httpx
 import uvicorn
@@ -12,7 +13,20 @@ from app.settings import Settings
 
 TOKEN = "a-token-for-the-tests"
 PREDICT = "/sportclassifier/predict/"
+PREDICT_PRODUCT = "/productclassifier/predict/"
 MODEL = "sport_classifier"
+PRODUCT_MODEL = "product_classifier"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A picture endpoint and the model behind it."""
+
+    path: str
+    model: str
+
+
+ENDPOINTS = (Endpoint(PREDICT, MODEL), Endpoint(PREDICT_PRODUCT, PRODUCT_MODEL))
 
 
 def gateway_settings(model_server: str, **changes: object) -> Settings:

@@ -1,0 +1,78 @@
+"""What every picture endpoint does alike: parameters, upload, classification, headers, and their description."""
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response, Security
+
+from app.auth import TokenBearer
+from app.classifier import Classification, PictureClassifier
+from app.disconnect import run_while_connected
+from app.errors import ModelNotConfigured
+from app.openapi import PICTURE_UPLOAD, problem_responses
+from app.rankings import RankedT
+from app.settings import Settings
+from app.upload import read_picture
+
+DEFAULT_TOP_K = 3
+
+TopK = Annotated[int, Query(ge=1, le=20, description="How many to name at most.")]
+Threshold = Annotated[float, Query(ge=0, le=1, description="Leave out what is less probable than this.")]
+
+
+def picture_router(tag: str) -> APIRouter:
+    """Make the router of a picture endpoint: whoever calls it needs a token."""
+    return APIRouter(tags=[tag], dependencies=[Security(TokenBearer())])
+
+
+def picture_operation(operation_id: str, summary: str) -> dict[str, Any]:
+    """Describe the operation, for the route's decorator."""
+    return {
+        "operation_id": operation_id,
+        "summary": summary,
+        "responses": problem_responses(401, 413, 415, 422, 502, 503, 504),
+        "openapi_extra": PICTURE_UPLOAD,
+    }
+
+
+async def rank_upload(
+    request: Request,
+    response: Response,
+    settings: Settings,
+    classifier: PictureClassifier[RankedT] | None,
+) -> tuple[RankedT, ...]:
+    """Read the picture of a request and classify it, unless the caller goes away before that is done.
+
+    The headers of the response tell which version of which model answered (`X-Model-Version`, `X-Model-Name`) and
+    where the time went (`Server-Timing`, in milliseconds).
+
+    Returns:
+        The model's ranking, likeliest first and uncut.
+
+    Raises:
+        app.errors.Problem: There is no answer; each kind is a subclass of its own.
+    """
+    if classifier is None:
+        raise ModelNotConfigured(
+            "This gateway has no model for this endpoint: its operator has switched it off. The catalogue and the "
+            "other endpoints are not touched by that."
+        )
+    started = time.perf_counter()
+    picture = await read_picture(request, settings.max_upload_bytes)
+    read_seconds = time.perf_counter() - started
+    answer = await run_while_connected(request, classifier.classify(picture))
+    response.headers["X-Model-Name"] = answer.model
+    response.headers["X-Model-Version"] = str(answer.version)
+    response.headers["Server-Timing"] = _server_timing(read_seconds, answer)
+    return answer.ranking
+
+
+def _server_timing(read_seconds: float, answer: Classification[RankedT]) -> str:
+    timings = answer.timings
+    stages = {
+        "read": read_seconds,
+        "queue": timings.queue,
+        "decode": timings.decode,
+        "inference": timings.inference,
+    }
+    return ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in stages.items())
