@@ -15,6 +15,8 @@ from training.errors import DataError
 from training.manifest import Row, manifest_rows
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
+#: What is wrong with an empty class.
+NO_PICTURE = "the class has no picture"
 _READERS = 4
 _ROWS_AT_ONCE = 4096
 
@@ -184,7 +186,7 @@ def _read(root: Path, rows: Sequence[Row], labels: Iterable[str], when_empty: st
         first = f" (the first problem: {problems[0]})" if problems else ""
         raise DataError(f"There are {when_empty}{first}.")
     empty = sorted(set(labels) - {picture.label for picture in pictures})
-    problems += [f"{label}: the class has no picture" for label in empty]
+    problems += [f"{label}: {NO_PICTURE}" for label in empty]
     return Dataset(tuple(pictures), tuple(problems), tuple(empty))
 
 

@@ -1,0 +1,137 @@
+"""Pictures that are there more than once: the same bytes, or nearly the same to the eye."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data import Picture
+from training.hashing import near_pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Pictures of the same bytes.
+
+    Attributes:
+        positions: Where they are in the data, ascending; two or more.
+        labels: Their distinct labels, sorted; more than one is a conflict.
+        parts: The distinct parts of the split that they are in, sorted; more than one is a leak.
+    """
+
+    positions: tuple[int, ...]
+    labels: tuple[str, ...]
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NearPairs:
+    """Pairs of pictures of different bytes whose difference hashes are near, the nearest first.
+
+    Attributes:
+        positions: int64 [pairs, 2]: where they are in the data; of copies the first stands for all.
+        bits: int64 [pairs]: how many bits differ.
+        mirrored: bool [pairs]: whether one is near to the mirror image of the other, and not to itself.
+        other_label: bool [pairs]: whether their labels differ.
+        across: bool [pairs]: whether they, or copies of them, are in different parts of the split.
+        plain: How many pictures are too plain to compare, and in no pair.
+    """
+
+    positions: NDArray[np.int64]
+    bits: NDArray[np.int64]
+    mirrored: NDArray[np.bool_]
+    other_label: NDArray[np.bool_]
+    across: NDArray[np.bool_]
+    plain: int
+
+
+def find_copies(pictures: Sequence[Picture], part_of: Mapping[str, str]) -> list[Copies]:
+    """Find pictures of the same bytes.
+
+    Args:
+        pictures: With digests.
+        part_of: The part of the split by the picture's name; pictures that are in none are absent.
+
+    Returns:
+        Those that are there more than once: conflicts first, then those in several parts, then in the order of names.
+    """
+    by_digest: dict[str, list[int]] = {}
+    for position, picture in enumerate(pictures):
+        by_digest.setdefault(picture.digest, []).append(position)
+    found = []
+    for positions in by_digest.values():
+        if len(positions) > 1:
+            same = [pictures[position] for position in positions]
+            parts = {part_of[picture.name] for picture in same if picture.name in part_of}
+            labels = {picture.label for picture in same}
+            found.append(Copies(tuple(positions), tuple(sorted(labels)), tuple(sorted(parts))))
+    return sorted(found, key=lambda one: (len(one.labels) < 2, len(one.parts) < 2, one.positions))
+
+
+def find_near_pairs(
+    pictures: Sequence[Picture],
+    hashes: Mapping[str, tuple[int, int]],
+    part_of: Mapping[str, str],
+    *,
+    distance: int,
+) -> NearPairs:
+    """Find pairs of pictures that look nearly the same, also mirrored.
+
+    A picture whose hash has at most `distance` bits set, or unset, is too plain: it is near to every flat surface.
+
+    Args:
+        pictures: With digests.
+        hashes: Hash and hash of the mirror image by digest, from `hashing.hash_pictures`.
+        part_of: As in `find_copies`.
+        distance: The most bits of 64 that may differ.
+
+    Returns:
+        Each pair once; of copies only one is compared.
+    """
+    parts = {name: 1 << number for number, name in enumerate(sorted(set(part_of.values())))}
+    first: dict[str, int] = {}
+    inside: dict[str, int] = {}
+    for position, picture in enumerate(pictures):
+        first.setdefault(picture.digest, position)
+        bit = parts[part_of[picture.name]] if picture.name in part_of else 0
+        inside[picture.digest] = inside.get(picture.digest, 0) | bit
+    values = np.array([hashes[digest] for digest in first], np.uint64).reshape(-1, 2)
+    bits_set = np.bitwise_count(values[:, 0]).astype(np.int64)
+    telling = (bits_set > distance) & (bits_set < 64 - distance)
+    digests = [digest for digest, tells in zip(first, telling.tolist(), strict=True) if tells]
+    pairs, bits, mirrored = _nearest(values[telling], distance)
+
+    place = np.array([first[digest] for digest in digests], np.int64)
+    part = np.array([inside[digest] for digest in digests], np.int64)
+    numbers = {label: number for number, label in enumerate(sorted({one.label for one in pictures}))}
+    label = np.array([numbers[pictures[position].label] for position in place.tolist()], np.int64)
+    left, right = pairs[:, 0], pairs[:, 1]
+    return NearPairs(
+        place[pairs],
+        bits,
+        mirrored,
+        label[left] != label[right],
+        np.bitwise_count(part[left] | part[right]) > 1,
+        int((~telling).sum()),
+    )
+
+
+def _nearest(
+    values: NDArray[np.uint64], distance: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """All pairs within the distance, each once at its smaller number of bits: pairs, bits, whether mirrored."""
+    found = []
+    for mirrored in (False, True):
+        pairs = near_pairs(values[:, 0], values[:, int(mirrored)], distance)
+        pairs = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
+        left, right = values[pairs[:, 0], 0], values[pairs[:, 1], int(mirrored)]
+        bits = np.bitwise_count(left ^ right)
+        found.append(np.column_stack([pairs, bits, np.full(len(pairs), mirrored)]).astype(np.int64))
+    rows = np.concatenate(found)
+    rows = rows[np.lexsort((rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0]))]
+    kept = np.ones(len(rows), bool)
+    kept[1:] = (rows[1:, :2] != rows[:-1, :2]).any(axis=1)
+    rows = rows[kept]
+    rows = rows[np.argsort(rows[:, 2], kind="stable")]
+    return rows[:, :2], rows[:, 2], rows[:, 3].astype(bool)
