@@ -1,8 +1,6 @@
 """The command line of training: its options, and what each subcommand does."""
 
 import argparse
-import dataclasses
-import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -15,7 +13,7 @@ from training.cleaning import command as cleaning
 from training.data import Dataset, Picture
 from training.errors import TrainingError
 from training.finetune_command import add_options, run_finetuning
-from training.head import HeadSettings
+from training.head_options import add_head_options, heads_from
 from training.inspection import command as inspection
 from training.pipeline import PARTS, prepare, read_split, train
 from training.reading import read_data
@@ -71,7 +69,7 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    metrics = evaluate(options.model, _asked_for(options))
+    metrics = evaluate(options.model, _asked_for(options), task=options.task)
     if options.output is not None:
         write_json(options.output, metrics)
     print(_summary(metrics))
@@ -83,7 +81,7 @@ def _report(options: argparse.Namespace) -> None:
 
 def _asked_for(options: argparse.Namespace) -> list[Picture]:
     if options.split is not None:
-        return read_split(options.split, options.data, options.part)
+        return read_split(options.split, options.data, options.part, options.task)
     return list(_read_data(options).pictures)
 
 
@@ -103,29 +101,13 @@ def _read_data(options: argparse.Namespace) -> Dataset:
 def settings_from(options: argparse.Namespace) -> TrainSettings:
     """The settings that the options of `train` ask for; lists of values are tried in every combination."""
     height, width = options.size
-    grid = itertools.product(options.hidden, options.learning_rate, options.weight_decay, options.balance)
-    heads = tuple(
-        dataclasses.replace(
-            HeadSettings(),
-            hidden=hidden,
-            learning_rate=rate,
-            weight_decay=decay,
-            balance=balance,
-            input_dropout=options.input_dropout,
-            dropout=options.dropout,
-            label_smoothing=options.label_smoothing,
-            mixup=options.mixup,
-            epochs=options.epochs,
-        )
-        for hidden, rate, decay, balance in grid
-    )
     backbone = BackboneSettings(options.backbone, options.backbone_weights or "imagenet", height, width)
     return TrainSettings(
         task=options.task,
         backbone=backbone,
         pooling=options.pooling,
         crops=options.crops,
-        heads=heads,
+        heads=heads_from(options),
         validation=options.validation,
         test=options.test,
         cosine=options.alike_cosine,
@@ -252,7 +234,7 @@ def _add_data(command: argparse.ArgumentParser) -> None:
 
 
 def _add_recipe(command: argparse.ArgumentParser) -> None:
-    head, run = HeadSettings(), TrainSettings()
+    run = TrainSettings()
     command.add_argument("--backbone", default="MobileNetV2", help="a class of keras.applications")
     command.add_argument(
         "--backbone-weights", help="a weights file; default: Keras' published ones, downloaded"
@@ -269,19 +251,7 @@ def _add_recipe(command: argparse.ArgumentParser) -> None:
         help="cosine of features from which pictures stay together",
     )
     command.add_argument("--seed", type=int, default=run.seed)
-    command.add_argument(
-        "--hidden", type=int, nargs="+", default=[head.hidden], help="hidden units; 0: linear"
-    )
-    command.add_argument("--learning-rate", type=float, nargs="+", default=[head.learning_rate])
-    command.add_argument("--weight-decay", type=float, nargs="+", default=[head.weight_decay])
-    command.add_argument(
-        "--balance", type=float, nargs="+", default=[head.balance], help="class weights n^-BALANCE"
-    )
-    command.add_argument("--input-dropout", type=float, default=head.input_dropout)
-    command.add_argument("--dropout", type=float, default=head.dropout)
-    command.add_argument("--label-smoothing", type=float, default=head.label_smoothing)
-    command.add_argument("--mixup", type=float, default=head.mixup)
-    command.add_argument("--epochs", type=int, default=head.epochs)
+    add_head_options(command)
     command.add_argument(
         "--final-on-train-only",
         action="store_true",
