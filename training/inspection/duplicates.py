@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from training.data import Picture
 from training.hashing import near_pairs
+from training.inspection.likeness import LIKELY, likeness
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,15 @@ class Copies:
 
 @dataclass(frozen=True, slots=True)
 class NearPairs:
-    """Pairs of pictures of different bytes whose difference hashes are near, the nearest first.
+    """Pairs of pictures of different bytes whose difference hashes are near.
+
+    The gravest are first: in different parts, then likely, then with different labels, then by likeness.
 
     Attributes:
         positions: int64 [pairs, 2]: where they are in the data; of copies the first stands for all.
         bits: int64 [pairs]: how many bits differ.
-        mirrored: bool [pairs]: whether one is near to the mirror image of the other, and not to itself.
+        mirrored: bool [pairs]: whether one is nearer to the mirror image of the other than to the other.
+        likeness: float64 [pairs]: see `likeness.likeness`.
         other_label: bool [pairs]: whether their labels differ.
         across: bool [pairs]: whether they, or copies of them, are in different parts of the split.
         plain: How many pictures are too plain to compare, and in no pair.
@@ -41,9 +45,15 @@ class NearPairs:
     positions: NDArray[np.int64]
     bits: NDArray[np.int64]
     mirrored: NDArray[np.bool_]
+    likeness: NDArray[np.float64]
     other_label: NDArray[np.bool_]
     across: NDArray[np.bool_]
     plain: int
+
+    @property
+    def likely(self) -> NDArray[np.bool_]:
+        """Whether the pixels, too, say that they are near-duplicates; bool [pairs]."""
+        return self.likeness >= LIKELY
 
 
 def find_copies(pictures: Sequence[Picture], part_of: Mapping[str, str]) -> list[Copies]:
@@ -107,12 +117,17 @@ def find_near_pairs(
     numbers = {label: number for number, label in enumerate(sorted({one.label for one in pictures}))}
     label = np.array([numbers[pictures[position].label] for position in place.tolist()], np.int64)
     left, right = pairs[:, 0], pairs[:, 1]
+    other_label = label[left] != label[right]
+    across = np.bitwise_count(part[left] | part[right]) > 1
+    alike = likeness(pictures, place[pairs], mirrored)
+    order = np.lexsort((-alike, ~other_label, alike < LIKELY, ~across))
     return NearPairs(
-        place[pairs],
-        bits,
-        mirrored,
-        label[left] != label[right],
-        np.bitwise_count(part[left] | part[right]) > 1,
+        place[pairs][order],
+        bits[order],
+        mirrored[order],
+        alike[order],
+        other_label[order],
+        across[order],
         int((~telling).sum()),
     )
 
@@ -124,14 +139,15 @@ def _nearest(
     found = []
     for mirrored in (False, True):
         pairs = near_pairs(values[:, 0], values[:, int(mirrored)], distance)
-        pairs = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
-        left, right = values[pairs[:, 0], 0], values[pairs[:, 1], int(mirrored)]
-        bits = np.bitwise_count(left ^ right)
+        pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+        bits = np.bitwise_count(values[pairs[:, 0], 0] ^ values[pairs[:, 1], int(mirrored)])
+        # Each pair comes both ways round, and mirrored not always with the same bits: level neighbours count as not
+        # brighter, seen from either side.
+        pairs = np.sort(pairs, axis=1)
         found.append(np.column_stack([pairs, bits, np.full(len(pairs), mirrored)]).astype(np.int64))
     rows = np.concatenate(found)
     rows = rows[np.lexsort((rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0]))]
     kept = np.ones(len(rows), bool)
     kept[1:] = (rows[1:, :2] != rows[:-1, :2]).any(axis=1)
     rows = rows[kept]
-    rows = rows[np.argsort(rows[:, 2], kind="stable")]
     return rows[:, :2], rows[:, 2], rows[:, 3].astype(bool)

@@ -48,9 +48,9 @@ def _doubled(report: Mapping[str, Any]) -> list[tuple[str, int, str]]:
         (
             "near",
             near_leaks,
-            f"{pairs} of near-duplicates in different parts of the split: figures are too good.",
+            f"{pairs} of likely near-duplicates in different parts of the split: figures are too good.",
         ),
-        ("near", other, f"{_count(other, 'pair')} of near-duplicates with different labels."),
+        ("near", other, f"{_count(other, 'pair')} of likely near-duplicates with different labels."),
         ("copies", surplus, f"{_count(surplus, 'surplus copy', 'surplus copies')} of pictures."),
     ]
 

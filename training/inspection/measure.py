@@ -13,6 +13,7 @@ from training.hashing import hash_pictures
 from training.inspection.balance import class_rows, source_rows
 from training.inspection.duplicates import Copies, NearPairs, find_copies, find_near_pairs
 from training.inspection.headers import Header, read_headers
+from training.inspection.likeness import LIKELY
 from training.inspection.parts import Parts
 from training.inspection.sizes import measure_sizes
 
@@ -109,14 +110,21 @@ def _near(pictures: Sequence[Picture], pairs: NearPairs, parts: Parts, distance:
         "within_same": ~pairs.across & ~pairs.other_label,
         "within_other": ~pairs.across & pairs.other_label,
     }
-    # Leaks first, then labels that contradict each other: those must be in the list, whatever its length.
-    order = np.lexsort((pairs.bits, ~pairs.other_label, ~pairs.across))
     return {
         "distance": distance,
         "pairs": len(pairs.bits),
-        "across_parts": int(pairs.across.sum()),
-        "other_label": int(pairs.other_label.sum()),
+        "likely": int(pairs.likely.sum()),
+        "likely_from": LIKELY,
+        "across_parts": int((pairs.across & pairs.likely).sum()),
+        "other_label": int((pairs.other_label & pairs.likely).sum()),
         "too_plain": pairs.plain,
+        "kinds": {
+            kind: {
+                "likely": int((chosen & pairs.likely).sum()),
+                "doubtful": int((chosen & ~pairs.likely).sum()),
+            }
+            for kind, chosen in kinds.items()
+        },
         "by_bits": [
             {
                 "bits": bits,
@@ -131,9 +139,11 @@ def _near(pictures: Sequence[Picture], pairs: NearPairs, parts: Parts, distance:
                 "labels": [pictures[one].label for one in pairs.positions[row].tolist()],
                 "parts": [parts.of.get(pictures[one].name) for one in pairs.positions[row].tolist()],
                 "bits": int(pairs.bits[row]),
+                "likeness": round(float(pairs.likeness[row]), 3),
+                "likely": bool(pairs.likely[row]),
                 "mirrored": bool(pairs.mirrored[row]),
                 "across": bool(pairs.across[row]),
             }
-            for row in order[:LISTED].tolist()
+            for row in range(min(LISTED, len(pairs.bits)))
         ],
     }

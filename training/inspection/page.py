@@ -69,7 +69,7 @@ def _key_figures(report: Mapping[str, Any]) -> Markup:
         (data["classes"], "classes"),
         (len(report["unreadable"]) + len(report["left_out"]), "unreadable or missing"),
         (copies["surplus"], "exact copies too many"),
-        (near["pairs"], "pairs of near-duplicates"),
+        (near["likely"], "likely pairs of near-duplicates"),
         (sum(row["low_evidence"] for row in report["classes"]), "classes of low evidence"),
     ]
     if report["split"] is not None:

@@ -44,7 +44,7 @@ def _pair(pair: Mapping[str, Any], thumbnail: Thumbnail) -> Markup:
         )
     ]
     bits = f"{pair['bits']} of 64 bits differ" if pair["bits"] else "The same hash"
-    told = bits + (", mirrored" if pair["mirrored"] else "") + "."
+    told = bits + (", mirrored" if pair["mirrored"] else "") + f"; likeness {pair['likeness']:.2f}."
     return element("div", element("div", figures, class_="both"), element("p", told))
 
 

@@ -10,7 +10,7 @@ from training.report.markup import Markup, element
 from training.report.pieces import figure, table
 
 #: Pairs of each kind that are shown side by side.
-_PAIRS = 24
+_PAIRS, _DOUBTFUL = 48, 12
 
 Section = list[Markup | None]
 
@@ -96,8 +96,7 @@ def near(report: Mapping[str, Any], thumbnail: Thumbnail) -> Section:
         ("within_other", "one part, other label" if split else "other label"),
     ]
     shown = kinds if split else kinds[2:]
-    columns = ["bits that differ", *(name for _, name in shown)]
-    rows = [[str(row["bits"]), *(f"{row[kind]:,}" for kind, _ in shown)] for row in found["by_bits"]]
+    bound = f"{found['likely_from']:.2f}"
     plain = (
         f" {found['too_plain']:,} pictures are too plain for this hash and were not compared."
         if found["too_plain"]
@@ -106,10 +105,18 @@ def near(report: Mapping[str, Any], thumbnail: Thumbnail) -> Section:
     content: Section = [
         element(
             "p",
-            f"{found['pairs']:,} pairs whose 64-bit difference hashes differ in at most {found['distance']} bits, "
-            f"also with one of them mirrored. The hash errs: look before you delete.{plain}",
+            f"{found['pairs']:,} pairs have 64-bit difference hashes that differ in at most {found['distance']} "
+            f"bits, also with one of them mirrored. {found['likely']:,} of them are likely: shrunk to 16 × 16 pixels, "
+            f"the two correlate by {bound} or more. The others mostly share a composition only. Look before you "
+            f"delete.{plain}",
         ),
-        table(columns, rows),
+        table(
+            ["pairs", *(name for _, name in shown)],
+            [
+                [f"{row} ({sign} {bound})", *(f"{found['kinds'][kind][row]:,}" for kind, _ in shown)]
+                for row, sign in (("likely", "from"), ("doubtful", "below"))
+            ],
+        ),
     ]
     for across, other, title in (
         (True, True, "In different parts, with different labels"),
@@ -121,10 +128,23 @@ def near(report: Mapping[str, Any], thumbnail: Thumbnail) -> Section:
             one
             for one in found["listed"]
             if one["across"] == across and (one["labels"][0] != one["labels"][1]) == other
-        ][:_PAIRS]
+        ]
         if pairs:
-            content += [element("h3", title), side_by_side(pairs, thumbnail)]
+            content.append(element("h3", title))
+            content += _shown(pairs, thumbnail)
     return content
+
+
+def _shown(pairs: Sequence[Mapping[str, Any]], thumbnail: Thumbnail) -> Section:
+    """Likely pairs, and a few of the doubtful ones, folded away."""
+    likely = [one for one in pairs if one["likely"]][:_PAIRS]
+    doubtful = [one for one in pairs if not one["likely"]][:_DOUBTFUL]
+    folded = element(
+        "details",
+        element("summary", f"The {len(doubtful)} doubtful ones most alike"),
+        side_by_side(doubtful, thumbnail),
+    )
+    return [side_by_side(likely, thumbnail) if likely else None, folded if doubtful else None]
 
 
 def classes(report: Mapping[str, Any]) -> Section:
