@@ -13,8 +13,9 @@ from typing import Any
 
 import httpx
 
+from tests.support.gateway import PREDICT, PREDICT_PRODUCT, PRODUCT_MODEL
 from tests.support.pictures import encoded, quadrants
-from tests.support.processes import free_port, listens, running_module, wait_until
+from tests.support.processes import ROOT, free_port, listens, running_module, wait_until
 
 
 def test_start_classify_and_stop(tmp_path: Path) -> None:
@@ -27,11 +28,20 @@ def test_start_classify_and_stop(tmp_path: Path) -> None:
         (tmp_path / "photo.jpg").write_bytes(encoded(quadrants(640, 480)))
         answer = paste(pasted[0], tmp_path)
         assert [list(item) for item in answer["data"]] == [["id", "name", "probability"]] * 3
+        if PRODUCT_MODEL in shipped_models():
+            product = paste(pasted[0].replace(PREDICT, PREDICT_PRODUCT), tmp_path)
+            assert [list(item) for item in product["data"]] == [["type", "probability", "sports_list"]] * 3
+        ready = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=60).json()
+        assert {model["name"] for model in ready["models"]} == shipped_models()
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(30) == 0
     assert not listens(port)
     assert not listens(model_port)
     assert "Traceback" not in log.read_text("utf-8")
+
+
+def shipped_models() -> set[str]:
+    return {card.parts[-3] for card in (ROOT / "models").glob("*/*/card.json")}
 
 
 def paste(command: str, directory: Path) -> Any:

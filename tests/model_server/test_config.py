@@ -27,9 +27,10 @@ def test_the_shipped_configuration() -> None:
     sources = model_sources(
         read_config_file(ROOT / "serving_config" / "models.config"), [("/models", "/some/dir")]
     )
-    assert [(source.name, source.base_path) for source in sources] == [
-        ("sport_classifier", Path("/some/dir/sport_classifier"))
-    ]
+    # Which models it must have is tests/shipping's business.
+    assert "sport_classifier" in [source.name for source in sources]
+    for source in sources:
+        assert (source.base_path, source.policy) == (Path("/some/dir") / source.name, VersionPolicy(latest=1))
 
 
 def test_a_single_model() -> None:
