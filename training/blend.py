@@ -112,7 +112,7 @@ def _best_share(
             "Measure the blend of a run that was not, and give that with --like."
         )
     pictures = read_split(folder / "split.csv", root, "validation")
-    known = find_classes(one.label for one in pictures)
+    known = find_classes((one.label for one in pictures), run.settings.task)
     place_of = {row["id"]: number for number, row in enumerate(run.record["classes"])}
     truth = np.array([place_of[known.ids[known.of_label[one.label]]] for one in pictures])
     _, height, width, _ = twin.input_shape

@@ -11,6 +11,33 @@ from training.data import Picture
 LOW_EVIDENCE = 30
 
 
+_USE = (
+    "Meant for sorting and tagging pictures in which a sport is practised. It always names a class, also "
+    "for a picture that shows no sport at all: a low probability is a hint of that, no proof. It says "
+    "nothing about who is in a picture and must not be used to judge people."
+)
+_PRODUCT_USE = (
+    "Meant for sorting and tagging pictures of single sport products, packshots or in use. It always names a type, "
+    "also for a picture that shows no product at all."
+)
+_LIMITS = (
+    "- Labels from web pictures and captions are partly wrong, most so in the small classes.",
+    (
+        "- The surroundings go with the sport in these pictures: a basketball game outdoors is rarer here than "
+        "in life, and is recognised less well."
+    ),
+    (
+        "- Some classes are parts of others (figure skating and its pairs, gymnastics and apparatus): look at "
+        "the first three answers, and at the catalogue's parents."
+    ),
+)
+_PRODUCT_LIMITS = (
+    "- A type, and most of all a group, with few training pictures is a guess: the table above says how many.",
+    "- Most pictures show one product alone; of several in one picture it names one.",
+    "- Groups without any training picture are left out, though the taxonomy has them.",
+)
+
+
 def sources_of(pictures: Sequence[Picture]) -> list[dict[str, Any]]:
     """Where pictures came from: a row of `source`, `licences` and `pictures` for each source, the largest first."""
     licences: dict[str, set[str]] = defaultdict(set)
@@ -34,23 +61,20 @@ def readable_card(card: dict[str, Any]) -> str:
     """
     size = card["input"]
     test = card["metrics"]
-    thin = [row for row in card["classes"] if row["trained_on"] < LOW_EVIDENCE]
+    rows = card.get("classes") or card["types"]
+    thin = [row for row in rows if row["trained_on"] < LOW_EVIDENCE]
     parts = "training and validation part" if card["trained_on"]["validation_included"] else "training part"
     lines = [
-        f"# {card['model']}: {len(card['classes'])} classes",
+        f"# {card['model']}: {len(rows)} {'classes' if 'classes' in card else 'product types'}",
         "",
         (
-            f"A classifier of pictures by sport: {kind_of(card)}. "
-            f"Made {card['made']} at commit `{card['code']['commit']}`."
+            f"A classifier of pictures by {'sport' if 'classes' in card else 'type of sport product'}: "
+            f"{kind_of(card)}. Made {card['made']} at commit `{card['code']['commit']}`."
         ),
         "",
         "## Use",
         "",
-        (
-            "Meant for sorting and tagging pictures in which a sport is practised. It always names a class, also "
-            "for a picture that shows no sport at all: a low probability is a hint of that, no proof. It says "
-            "nothing about who is in a picture and must not be used to judge people."
-        ),
+        _USE if "classes" in card else _PRODUCT_USE,
         "",
         (
             f"Input: RGB, uint8, stretched to {size['height']} x {size['width']} without keeping the aspect "
@@ -82,6 +106,8 @@ def readable_card(card: dict[str, Any]) -> str:
         + "; ".join(f"{row['truth']}, {row['answer']}, {row['pictures']}" for row in test["confused"][:12])
         + ".",
         "",
+        *_beside(test.get("heads", {})),
+        *_groups(card),
         *ablation_table(card),
         "## Data",
         "",
@@ -104,15 +130,7 @@ def readable_card(card: dict[str, Any]) -> str:
         "",
         "## Limits",
         "",
-        "- Labels from web pictures and captions are partly wrong, most so in the small classes.",
-        (
-            "- The surroundings go with the sport in these pictures: a basketball game outdoors is rarer here than "
-            "in life, and is recognised less well."
-        ),
-        (
-            "- Some classes are parts of others (figure skating and its pairs, gymnastics and apparatus): look at "
-            "the first three answers, and at the catalogue's parents."
-        ),
+        *(_LIMITS if "classes" in card else _PRODUCT_LIMITS),
         (
             f"- The logits are divided by a temperature of {card['temperature']:.3f}, fitted on the validation part; "
             f"the expected calibration error on the test pictures is {percent(test['calibration_error'])}. On other "
@@ -127,6 +145,59 @@ def readable_card(card: dict[str, Any]) -> str:
             + ".",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _beside(heads: dict[str, Any]) -> list[str]:
+    """What the heads beside the classes are worth."""
+    if not heads:
+        return []
+    lines = ["## The other heads", ""]
+    for name, figures in heads.items():
+        if name == "is_sport":
+            through = "; ".join(f"{source} {_share(one)}" for source, one in figures["let_through"].items())
+            lines.append(
+                f"- `is_sport`: AUROC {figures['auroc']:.3f}. At the threshold {figures['threshold']:.3f}, which was "
+                f"taken on the validation part: precision {_share(figures['precision'])}, recall "
+                f"{_share(figures['recall'])}. Pictures without sport let through, by source: {through}."
+            )
+        else:
+            parts = "; ".join(f"{value} {_share(one)}" for value, one in figures["of"].items())
+            lines.append(
+                f"- `{name}`: right in {_share(figures['all'])} of test pictures labelled by eye ({parts}). "
+                "Trained on labels by eye, and elsewhere on what is certain of a sport."
+            )
+    return [*lines, ""]
+
+
+def _groups(card: dict[str, Any]) -> list[str]:
+    """The types of a product model, what is behind each, and how well it and its groups are told."""
+    figures = card["metrics"].get("groups")
+    if figures is None:
+        return []
+    by_class = {row["id"]: row for row in card["metrics"]["by_class"]}
+    lines = [
+        (
+            f"Sports group, of test pictures whose group is known: right in {_share(figures['given_type'])} where "
+            f"the type is, type and group both in {_share(figures['end_to_end'])}, and in "
+            f"{_share(figures['where_there_is_a_choice'])} of those types that have several."
+        ),
+        "",
+        "| type | trained on | tested | top-1 | groups (pictures trained on) |",
+        "|---|---|---|---|---|",
+    ]
+    for row in sorted(card["types"], key=lambda one: -one["trained_on"]):
+        tested = by_class.get(row["id"], {})
+        groups = "; ".join(f"{one['name']} ({one['trained_on']})" for one in row["groups"])
+        lines.append(
+            f"| {row['name']} | {row['trained_on']} | {tested.get('pictures', 0)} "
+            f"| {percent(tested.get('top1', {}).get('share'))} | {groups} |"
+        )
+    return [*lines, ""]
+
+
+def _share(one: dict[str, Any]) -> str:
+    low, high = one["interval"]
+    return f"{percent(one['share'])} of {one['of']} ({percent(low)} to {percent(high)})"
 
 
 def _row(name: str, figures: dict[str, Any]) -> str:

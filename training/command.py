@@ -15,16 +15,18 @@ from training.errors import TrainingError
 from training.finetune_command import add_options, run_finetuning
 from training.head_options import add_head_options, heads_from
 from training.inspection import command as inspection
-from training.pipeline import PARTS, prepare, read_split, train
+from training.pipeline import PARTS, Prepared, prepare, read_split, train
 from training.reading import read_data
 from training.report import command as report
+from training.search import command as searching
 from training.settings import TrainSettings, write_json
 from training.shipping import evaluate, export_run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser().parse_args(given, argparse.Namespace(given=given))
     try:
         options.run_command(options)
     except TrainingError as error:
@@ -41,6 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace) -> None:
     settings = settings_from(options)
+    chosen = train(_prepared(options, settings), settings, options.run)
+    print(f"validation: top-1 {chosen.top1:.4f}, top-3 {chosen.top3:.4f}, after {chosen.epochs} epochs")
+    if options.models is not None:
+        _export(options)
+
+
+def _prepared(options: argparse.Namespace, settings: TrainSettings) -> Prepared:
     decisions = cleaning.decisions_from(options)
     prepared = prepare(_read_data(options), settings, options.cache, split_file=options.split)
     prepared = cleaning.with_decisions(prepared, decisions, options)
@@ -48,10 +57,17 @@ def _train(options: argparse.Namespace) -> None:
         print(f"left out: {problem}", file=sys.stderr)
     parts = ", ".join(f"{len(getattr(prepared.split, part))} {part}" for part in PARTS)
     print(f"{len(prepared.data.pictures)} pictures, {len(prepared.classes.ids)} classes: {parts}")
-    chosen = train(prepared, settings, options.run)
-    print(f"validation: top-1 {chosen.top1:.4f}, top-3 {chosen.top3:.4f}, after {chosen.epochs} epochs")
-    if options.models is not None:
-        _export(options)
+    return prepared
+
+
+def _search_heads(options: argparse.Namespace) -> None:
+    settings = settings_from(options)
+    searching.run_head_search(options, _prepared(options, settings), settings)
+
+
+def _seeds(options: argparse.Namespace) -> None:
+    settings = settings_from(options)
+    searching.run_seeds(options, _prepared(options, settings), settings)
 
 
 def _clean(options: argparse.Namespace) -> None:
@@ -61,9 +77,13 @@ def _clean(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     version = export_run(
-        options.run, options.data, options.models / options.name, weights=options.backbone_weights
+        options.run,
+        options.data,
+        options.models / options.name,
+        weights=options.backbone_weights,
+        task=options.task,
     )
-    metrics = json.loads((options.run / "metrics.json").read_text(encoding="utf-8"))
+    metrics = json.loads((version / "card.json").read_text(encoding="utf-8"))["metrics"]
     print(_summary(metrics))
     print(f"published {version}")
 
@@ -147,14 +167,26 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("train", help="train; with --models also export, measure and publish")
     command.set_defaults(run_command=_train)
-    _add_data(command)
-    command.add_argument("--cache", type=Path, required=True, help="the folder for hashes and features")
-    command.add_argument("--run", type=Path, required=True, help="the folder for what this run writes")
+    _add_train(command)
     command.add_argument("--models", type=Path, help="publish into this folder of models")
     command.add_argument("--name", default="sport_classifier", help="the model's name (default: %(default)s)")
-    command.add_argument("--split", type=Path, help="keep to the parts of a table that `targets` wrote")
-    cleaning.add_decision_options(command)
-    _add_recipe(command)
+
+    command = commands.add_parser("search", help="search the settings of heads, or of fine-tuning")
+    searched = command.add_subparsers(required=True, metavar="WHAT")
+    command = searched.add_parser("train", help="heads; takes the options of `train`")
+    command.set_defaults(run_command=_search_heads)
+    _add_train(command)
+    searching.add_search_options(command, searching.HEAD_PARAMETERS, trials=40, finalists=3)
+    command = searched.add_parser("finetune", help="fine-tuning; takes the options of `finetune`")
+    command.set_defaults(run_command=searching.run_finetune_search)
+    add_options(command)
+    command.add_argument("--size", type=size_of, default=(224, 224), help="the input: 224, or HEIGHTxWIDTH")
+    searching.add_search_options(command, searching.FINETUNE_PARAMETERS, trials=20, finalists=0)
+
+    command = commands.add_parser("seeds", help="train heads with several seeds, and say what spreads")
+    command.set_defaults(run_command=_seeds)
+    _add_train(command)
+    searching.add_seeds_options(command)
 
     command = commands.add_parser("clean", help="find likely wrong labels, and write a page to review them")
     command.set_defaults(run_command=_clean)
@@ -189,6 +221,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--data", type=Path, required=True, help="the folder of the run's pictures")
     command.add_argument("--backbone-weights", help="the weights file that the run used; default: imagenet")
     command.add_argument("--models", type=Path, required=True, help="publish into this folder of models")
+    command.add_argument(
+        "--task", default="sport", help="`product`: export the product types of a run with several heads"
+    )
     command.add_argument("--name", default="sport_classifier", help="the model's name (default: %(default)s)")
 
     command = commands.add_parser("evaluate", help="measure an exported version")
@@ -203,6 +238,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_asked(command)
     report.add_arguments(command)
     return parser
+
+
+def _add_train(command: argparse.ArgumentParser) -> None:
+    _add_data(command)
+    command.add_argument("--cache", type=Path, required=True, help="the folder for hashes and features")
+    command.add_argument("--run", type=Path, required=True, help="the folder for what this run writes")
+    command.add_argument("--split", type=Path, help="keep to the parts of a table that `targets` wrote")
+    cleaning.add_decision_options(command)
+    _add_recipe(command)
 
 
 def _add_asked(command: argparse.ArgumentParser) -> None:

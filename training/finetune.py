@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from training.checkpoint import Checkpoint, Progress
 from training.classes import find_classes
 from training.data import Dataset, Picture, with_digests
+from training.distribution import first_goes_first
 from training.errors import DataError
 from training.finetune_settings import FinetuneSettings
 from training.head_set import UNKNOWN, HeadSet
@@ -79,11 +80,12 @@ def finetune(
     parts = source.parts(both=on_validation or seen)
     run.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(targets or start / "split.csv", run / "split.csv")
-    pixels = decoded_pixels(parts.pictures, cache, *settings.stored_size(), progress=progress)
     measured = None
-    if parts.validation is not None:
-        held_out = [parts.pictures[place] for place in parts.validation.tolist()]
-        measured = decoded_pixels(held_out, cache, settings.height, settings.width, progress=progress)
+    with first_goes_first():
+        pixels = decoded_pixels(parts.pictures, cache, *settings.stored_size(), progress=progress)
+        if parts.validation is not None:
+            held_out = [parts.pictures[place] for place in parts.validation.tolist()]
+            measured = decoded_pixels(held_out, cache, settings.height, settings.width, progress=progress)
     tunable = build_tunable(before, settings, source.more)
     training = Training(tunable, parts, pixels, measured, settings, progress=progress, after_pass=after_pass)
     identity = {
@@ -139,7 +141,7 @@ def _pictures(
             "Name that run's data folder, or train a head on these first."
         )
     part_of = {one.name: name for name in PARTS for one in read_split(split, root, name)}
-    known = find_classes(one.label for one in everything)
+    known = find_classes((one.label for one in everything), before.settings.task)
     place_of = {row["id"]: number for number, row in enumerate(before.record["classes"])}
     classes = np.array([[place_of[known.ids[known.of_label[one.label]]]] for one in everything], np.int64)
     parts = [part_of[one.name] for one in everything]

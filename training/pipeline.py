@@ -13,7 +13,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from training import tensorboard
@@ -22,10 +21,11 @@ from training.classes import Classes, find_classes
 from training.classifier import HeadWeights
 from training.data import Dataset, Picture
 from training.errors import DataError
-from training.features import Extractor, FeatureStore, fill_store
+from training.features import BATCH, Extractor, FeatureStore, fill_store
 from training.grouping import group_alike
 from training.hashing import hash_pictures
 from training.head import Candidate, Features, train_head, try_head
+from training.predicting import predict
 from training.settings import TrainSettings, code_version, write_json
 from training.split import Split, split_groups
 from training.tensorboard import ScalarLog
@@ -136,7 +136,7 @@ def prepare(
             the table.
         WeightsError: The backbone cannot be built.
     """
-    classes = find_classes(data.labels)  # before hours of computing
+    classes = find_classes(data.labels, settings.task)  # before hours of computing
     backbone = build_backbone(settings.backbone)
     data, hashes = _readable(data, cache)
     fingerprint = fingerprint_of(settings.backbone, backbone)
@@ -184,15 +184,9 @@ def _fill(
 
 
 def _extractor(settings: TrainSettings, backbone: keras.Model) -> Extractor:
-    """Trace scaling, backbone and both poolings, so that either pooling can be chosen later without computing."""
+    """Scaling, backbone and both poolings, so that either pooling can be chosen later without computing."""
     network = build_extractor(settings.backbone, backbone)
-    spec = tf.TensorSpec([None, settings.backbone.height, settings.backbone.width, 3], tf.uint8)
-
-    @tf.function(input_signature=[spec])  # type: ignore[untyped-decorator]
-    def extract(images: tf.Tensor) -> tf.Tensor:
-        return network(tf.cast(images, tf.float32), training=False)
-
-    return lambda pixels: extract(pixels).numpy()
+    return lambda pixels: predict(network, pixels, batch=BATCH)
 
 
 def train(prepared: Prepared, settings: TrainSettings, run: Path, *, progress: bool = True) -> Candidate:

@@ -91,6 +91,20 @@ class ExportedModel:
             ids, np.concatenate(probabilities) if probabilities else np.empty((0, 0), np.float32), names
         )
 
+    def outputs_for(self, pictures: Sequence[Picture], *, batch: int = 32) -> dict[str, NDArray[Any]]:
+        """All outputs of the signature for pictures, [pictures, ...] each, as `answer` gives them.
+
+        Raises:
+            DataError: A picture cannot be decoded, or there are none.
+        """
+        answers = [
+            self.answer(np.stack([self.decode(picture) for picture in pictures[start : start + batch]]))
+            for start in tqdm(range(0, len(pictures), batch), desc="outputs", unit="batch", mininterval=5)
+        ]
+        if not answers:
+            raise DataError("There are no pictures to ask.")
+        return {name: np.concatenate([one[name] for one in answers]) for name in answers[0]}
+
     def decode(self, picture: Picture) -> NDArray[np.uint8]:
         """Decode a picture for this model as the gateway does: uint8 [height, width, 3].
 

@@ -145,7 +145,7 @@ def apply_decisions(
     split = _moved(prepared.split, kept, len(pictures))
     _check_classes(prepared, data, split)
     changed = dataclasses.replace(
-        prepared, data=data, classes=find_classes(data.labels), groups=prepared.groups[kept], split=split
+        prepared, data=data, classes=find_classes(data.labels, prepared.classes.task), groups=prepared.groups[kept], split=split
     )
     kinds = Counter(one.decision for one in applied.values())
     return changed, {
@@ -176,7 +176,7 @@ def _moved(split: Split, kept: NDArray[np.int64], count: int) -> Split:
 
 
 def _check_classes(prepared: Prepared, data: Dataset, split: Split) -> None:
-    before, after = prepared.classes, find_classes(data.labels)
+    before, after = prepared.classes, find_classes(data.labels, prepared.classes.task)
     trained = {after.ids[after.of_label[data.pictures[position].label]] for position in split.train.tolist()}
     lost = [name for one, name in zip(before.ids, before.names, strict=True) if one not in trained]
     if lost:

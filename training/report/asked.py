@@ -60,13 +60,16 @@ class Asked:
         return np.array([picture.source for picture in self.pictures])
 
 
-def join(pictures: Sequence[Picture], groups: NDArray[np.int64], answers: Answers) -> Asked:
+def join(
+    pictures: Sequence[Picture], groups: NDArray[np.int64], answers: Answers, task: str = "sport"
+) -> Asked:
     """Join pictures with the answers to them.
 
     Args:
         pictures: The pictures asked.
         groups: int64 [pictures].
         answers: The answers, in the same order.
+        task: What the labels are, see `classes.find_classes`.
 
     Returns:
         All of it.
@@ -76,7 +79,7 @@ def join(pictures: Sequence[Picture], groups: NDArray[np.int64], answers: Answer
     """
     if not pictures:
         raise DataError("There are no pictures to ask.")
-    classes = find_classes(picture.label for picture in pictures)
+    classes = find_classes((picture.label for picture in pictures), task)
     truths = tuple(classes.ids[classes.of_label[picture.label]] for picture in pictures)
     names = answers.names | dict(zip(classes.ids, classes.names, strict=True))
     return Asked(tuple(pictures), truths, groups, answers, names)

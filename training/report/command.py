@@ -42,6 +42,7 @@ def run(options: argparse.Namespace, pictures: Sequence[Picture]) -> None:
         main_sources=options.main_source,
         sample=max(0, options.robustness),
         thumbnails=not options.no_pictures,
+        task=options.task,
     )
     for row in report["segments"]:
         shares = ", ".join(

@@ -35,6 +35,7 @@ def write_report(
     main_sources: Collection[str] = (),
     sample: int = 300,
     thumbnails: bool = True,
+    task: str = "sport",
 ) -> dict[str, Any]:
     """Measure a version and write its report.
 
@@ -47,6 +48,7 @@ def write_report(
         main_sources: The sources that make up the main set.
         sample: How many pictures are distorted for the part on robustness; 0 leaves it out.
         thumbnails: Whether the page shows pictures.
+        task: What the labels are, see `classes.find_classes`.
 
     Returns:
         The figures, as they are in `report.json`.
@@ -57,7 +59,7 @@ def write_report(
     """
     model = ExportedModel(version)
     known = np.arange(len(pictures)) if groups is None else groups
-    asked = join(pictures, known, model.answer_pictures(pictures))
+    asked = join(pictures, known, model.answer_pictures(pictures), task)
     report = measure_version(version, model, asked, part=part, main_sources=main_sources, sample=sample)
     report["asked"]["groups_known"] = groups is not None
     page = write_page(report, (lambda one: thumbnail(pictures[one].read())) if thumbnails else None)
@@ -93,7 +95,8 @@ def measure_version(
     """
     card = _read_card(version)
     temperature = card.get("temperature")
-    trained_on = {row["id"]: row["trained_on"] for row in card["classes"]} if "classes" in card else None
+    rows = card.get("classes") or card.get("types")
+    trained_on = {row["id"]: row["trained_on"] for row in rows} if rows else None
     own = set(asked.names if trained_on is None else trained_on)
     main = np.isin(asked.sources, sorted(main_sources)) if main_sources else None
     untempered = None

@@ -1,0 +1,307 @@
+"""Several heads on one backbone: from a manifest of three tasks to two exported models."""
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from preprocessing import decode_picture
+from tests.training.pictures import coloured_noise, png
+from training.augment import AugmentSettings
+from training.backbones import BackboneSettings, build_backbone
+from training.command import main
+from training.errors import DataError, ExportError
+from training.finetune import finetune
+from training.finetune_settings import FinetuneSettings
+from training.head import HeadSettings
+from training.head_measures import auroc, best_threshold, measure_groups
+from training.head_set import UNKNOWN, Head, HeadSet, HeadsLoss
+from training.labelling import Labels, read_labels, write_all_targets
+from training.pipeline import prepare, read_split, train
+from training.reading import read_data
+from training.runs import read_run
+from training.served import ExportedModel
+from training.settings import TrainSettings
+from training.shipping import export_run
+from training.targets import read_targets
+from training.tunable import build_tunable
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+
+SIZE = 32
+TWO = HeadSet(
+    (Head("sport", ("1", "2", "3"), ("A", "B", "C")), Head("is_sport", ("no", "yes"), ("no", "yes"), 0.5))
+)
+#: Task, label, group and colour of what the manifest holds.
+KINDS = (
+    ("sport", "baseball", "", (220, 60, 60)),
+    ("sport", "cricket", "", (60, 200, 60)),
+    ("sport", "tennis", "", (60, 80, 220)),
+    ("negative", "kitchen", "", (200, 200, 40)),
+    ("product", "racket", "Tennis", (40, 200, 200)),
+    ("product", "racket", "Badminton", (200, 40, 200)),
+    ("product", "racket", "", (120, 40, 120)),
+    ("product", "skateboard", "Skateboarding", (200, 200, 200)),
+)
+EACH = 12
+LABELS = Labels(
+    {"baseball": {"environment": "outdoor", "participation": "team"}, "tennis": {"environment": "indoor"}},
+    {},
+    {},
+)
+
+
+def write_manifest(place: Path) -> Path:
+    with (place / "manifest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "label", "group", "task", "source", "licence"])
+        for number, (task, label, group, colour) in enumerate(KINDS):
+            for seed in range(EACH):
+                name = f"{task}/{label}/{group or 'none'}-{seed:02}.png"
+                (place / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+                (place / "data" / name).write_bytes(png(coloured_noise(colour, 1000 * number + seed)))
+                writer.writerow([name, label, group, task, f"source of {task}", ""])
+    return place / "manifest.csv"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pictures of three tasks, their targets, a run that keeps to them, and one with all heads."""
+    place = tmp_path_factory.mktemp("heads")
+    manifest = write_manifest(place)
+    small = BackboneSettings("MobileNet", "none", SIZE, SIZE, {"alpha": 0.25})
+    keras.utils.set_random_seed(1)
+    weights = str(place / "small.weights.h5")
+    build_backbone(small).save_weights(weights)
+    settings = TrainSettings(
+        backbone=dataclasses.replace(small, weights=weights),
+        pooling="avg",
+        crops=0,
+        heads=(HeadSettings(epochs=2, batch=8, mixup=0),),
+        validation=0.2,
+        test=0.2,
+        cosine=1.1,
+        final_on_validation=False,
+    )
+    eyes = {
+        f"sport/{label}/none-{seed:02}.png": {
+            "environment": "outdoor",
+            "participation": "team" if label == "cricket" else "single",
+        }
+        for label in ("baseball", "cricket")
+        for seed in range(EACH)
+    }
+    labels = dataclasses.replace(LABELS, by_eye=eyes, is_sport={"negative/kitchen/none-00.png": "yes"})
+    write_all_targets(manifest, place / "data", place / "cache", place / "targets.csv", settings, labels)
+    data = read_data(place / "data", manifest, task="sport")
+    prepared = prepare(data, settings, place / "cache", split_file=place / "targets.csv")
+    train(prepared, settings, place / "sport", progress=False)
+    finetune(
+        place / "sport",
+        place / "data",
+        place / "cache",
+        place / "all",
+        SETTINGS,
+        weights=weights,
+        targets=place / "targets.csv",
+        head_weights={"environment": 0.25},
+        progress=False,
+    )
+    return place
+
+
+SETTINGS = FinetuneSettings(
+    height=SIZE,
+    width=SIZE,
+    room=1.25,
+    epochs=1,
+    batch=8,
+    learning_rate=3e-3,
+    unfreeze="conv_pw_13",
+    averaging=0.5,
+    augmentation=AugmentSettings(degraded=0.5),
+)
+
+
+def test_unknown_targets_take_no_part_in_the_loss() -> None:
+    ones = [np.ones(3, np.float32), np.full(2, 0.5, np.float32)]
+    targets = TWO.one_hot(np.array([[1, 0], [2, UNKNOWN], [UNKNOWN, UNKNOWN]]), ones)
+    logits = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    losses = np.asarray(HeadsLoss(TWO.slices.values()).call(targets, logits))
+    sports = logits[:, :3] - np.log(np.exp(logits[:, :3]).sum(axis=1, keepdims=True))
+    is_sport = logits[:, 3:] - np.log(np.exp(logits[:, 3:]).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(losses, [-sports[0, 1] - 0.5 * is_sport[0, 0], -sports[1, 2], 0], rtol=1e-5)
+
+
+def test_smoothing_spreads_a_share_of_the_weight_that_is_there() -> None:
+    targets = TWO.one_hot(np.array([[0, UNKNOWN]]), [np.full(3, 2, np.float32), np.ones(2, np.float32)])
+    logits = np.array([[1.0, 0.0, 0.0, 3.0, -3.0]], np.float32)
+    log = logits[0, :3] - np.log(np.exp(logits[0, :3]).sum())
+    expected = -2 * (0.7 * log[0] + 0.3 * log.mean())
+    loss = np.asarray(HeadsLoss(TWO.slices.values(), 0.3).call(targets, logits))
+    np.testing.assert_allclose(loss, [expected], rtol=1e-5)
+
+
+def test_all_tasks_share_one_split_and_test_pictures_are_tagged_by_eyes_alone(place: Path) -> None:
+    table = read_targets(place / "targets.csv", place / "data")
+    assert len(table.pictures) == EACH * len(KINDS)
+    for part in ("train", "validation", "test"):
+        tasks = {table.pictures[n].name.split("/")[0] for n in table.places(part).tolist()}
+        assert tasks == {"sport", "negative", "product"}
+    of = {one.name: n for n, one in enumerate(table.pictures)}
+    assert table.values["is_sport"][of["negative/kitchen/none-00.png"]] == "yes"
+    assert table.values["is_sport"][of["negative/kitchen/none-01.png"]] == "no"
+    assert table.values["product_type"][of["product/racket/Tennis-00.png"]] == "racket"
+    assert table.values["product_group"][of["product/racket/Tennis-00.png"]] == "racket/Tennis"
+    assert table.values["product_group"][of["product/racket/none-00.png"]] == ""
+    for name, where in of.items():
+        if name.startswith("sport/tennis"):
+            known = "" if table.parts[where] == "test" else "indoor"
+            assert table.values["environment"][where] == known
+    assert {table.values["environment"][of[f"sport/cricket/none-{seed:02}.png"]] for seed in range(EACH)} == {
+        "outdoor"
+    }
+    parts = {one.name: part for one, part in zip(table.pictures, table.parts, strict=True)}
+    for part in ("train", "validation", "test"):
+        assert {
+            parts[one.name] for one in read_split(place / "sport" / "split.csv", place / "data", part)
+        } == {part}
+
+
+def test_new_heads_are_trained_beside_the_old_one_and_recorded(place: Path) -> None:
+    record = json.loads((place / "all" / "run.json").read_text())
+    heads = {row["name"]: row for row in record["heads"]}
+    assert list(heads) == [
+        "sport",
+        "is_sport",
+        "environment",
+        "participation",
+        "product_type",
+        "product_group/racket",
+    ]
+    assert heads["environment"]["weight"] == 0.25
+    assert [one["id"] for one in heads["is_sport"]["classes"]] == ["no", "yes"]
+    assert [one["id"] for one in heads["product_group/racket"]["classes"]] == ["Badminton", "Tennis"]
+    assert record["classes"] == heads["sport"]["classes"]
+    assert record["data"]["pictures"] == EACH * len(KINDS)
+    measured = record["finetuning"][0]["after"]["heads"]
+    assert measured["product_type"]["pictures"] > measured["product_group/racket"]["pictures"]
+    assert record["temperature"] == measured["sport"]["temperature"]
+    trained = sum(one["trained_on"] for one in heads["product_type"]["classes"])
+    groups = sum(one["trained_on"] for one in heads["product_group/racket"]["classes"])
+    assert trained > groups > 0
+
+
+def test_the_sport_model_answers_with_the_other_heads_and_an_embedding(place: Path) -> None:
+    version = export_run(place / "all", place / "data", place / "models" / "sport_classifier")
+    finished = read_run(place / "all")
+    heads = HeadSet.from_record(finished.record)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
+    twin = build_tunable(finished, SETTINGS).twin
+    raw = twin.predict_on_batch(pixels.astype(np.float32))
+    expected = heads.softmax(np.log(raw["probabilities"]))
+    answer = ExportedModel(version).answer(pixels)
+    parts = heads.slices
+    np.testing.assert_allclose(
+        answer["probabilities"], np.sort(expected[:, parts["sport"]])[:, ::-1], atol=1e-5
+    )
+    np.testing.assert_allclose(answer["is_sport"], expected[:, parts["is_sport"]][:, 1], atol=1e-5)
+    np.testing.assert_allclose(
+        answer["environment_probabilities"], expected[:, parts["environment"]], atol=1e-5
+    )
+    assert answer["environment_names"].tolist() == [[b"indoor", b"outdoor"]] * 3
+    np.testing.assert_allclose(np.linalg.norm(answer["embedding"], axis=1), 1, atol=1e-5)
+    card = json.loads((version / "card.json").read_text())
+    assert set(card["metrics"]["heads"]) == {"is_sport", "environment", "participation"}
+    assert "AUROC" in (version / "MODEL_CARD.md").read_text()
+    assert len(card["classes"]) == 3
+
+
+def test_the_product_model_answers_with_types_and_their_groups(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", "--run", str(place / "all"), "--data", str(place / "data"), "--task", "product"]
+    assert main([*command, "--models", str(place / "models"), "--name", "product_classifier"]) == 0
+    assert "published" in capsys.readouterr().out
+    version = place / "models" / "product_classifier" / "1"
+    picture = place / "data" / "product" / "racket" / "Tennis-00.png"
+    pixels = decode_picture(picture.read_bytes(), height=SIZE, width=SIZE)[None]
+    answer = ExportedModel(version).answer(pixels)
+    ids = [one.decode() for one in answer["class_ids"][0]]
+    assert sorted(ids) == ["racket", "skateboard"]
+    assert answer["group_probabilities"].shape == (1, 2, 2)
+    np.testing.assert_allclose(answer["group_probabilities"].sum(axis=2), 1, rtol=1e-5)
+    racket, board = ids.index("racket"), ids.index("skateboard")
+    assert {one.decode() for one in answer["group_names"][0, racket]} == {"Badminton", "Tennis"}
+    assert answer["group_probabilities"][0, racket, 0] >= answer["group_probabilities"][0, racket, 1]
+    assert answer["group_names"][0, board].tolist() == [b"Skateboarding", b""]
+    assert answer["group_probabilities"][0, board].tolist() == [1, 0]
+    assert answer["group_sports"][0, board, 0].decode().isdecimal()
+    card = json.loads((version / "card.json").read_text())
+    assert "classes" not in card
+    groups = {one["id"]: [group["name"] for group in one["groups"]] for one in card["types"]}
+    assert groups == {"racket": ["Badminton", "Tennis"], "skateboard": ["Skateboarding"]}
+    assert card["metrics"]["groups"]["end_to_end"]["of"] > 0
+    assert "| racket |" in (version / "MODEL_CARD.md").read_text()
+
+
+def test_a_run_without_product_heads_makes_no_product_model(place: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="no head for product types"):
+        export_run(
+            place / "sport", place / "data", tmp_path, weights=str(place / "small.weights.h5"), task="product"
+        )
+
+
+def test_targets_that_move_a_picture_to_another_part_are_refused(place: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved.csv"
+    moved.write_text((place / "targets.csv").read_text().replace(",test,", ",train,"))
+    with pytest.raises(DataError, match="in another part than in"):
+        finetune(
+            place / "sport",
+            place / "data",
+            place / "cache",
+            tmp_path / "run",
+            SETTINGS,
+            weights=str(place / "small.weights.h5"),
+            targets=moved,
+            progress=False,
+        )
+
+
+def test_tables_and_labels_that_cannot_be_used_say_why(place: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no column part"):
+        read_targets(place / "manifest.csv", place / "data")
+    with pytest.raises(DataError, match=r"sports\.csv cannot be read"):
+        read_labels(tmp_path)
+    table = read_targets(place / "targets.csv", place / "data")
+    with pytest.raises(DataError, match="for sport, which that head does not know"):
+        table.classes(TWO)
+
+
+def test_the_area_under_the_curve_counts_pairs() -> None:
+    truth = np.array([True, True, False, False])
+    assert auroc(np.array([0.9, 0.8, 0.2, 0.1]), truth) == 1
+    assert auroc(np.array([0.9, 0.2, 0.2, 0.1]), truth) == 0.875
+    assert np.isnan(auroc(np.array([0.5]), np.array([True])))
+
+
+def test_the_threshold_lies_between_the_scores_that_it_parts() -> None:
+    assert best_threshold(np.array([0.1, 0.2, 0.6, 0.9]), np.array([False, False, True, True])) == 0.4
+
+
+def test_groups_are_counted_where_they_are_known() -> None:
+    outputs = {
+        "class_ids": np.array([[b"a", b"b"], [b"a", b"b"], [b"b", b"a"]]),
+        "group_names": np.array([[[b"x", b"y"], [b"z", b""]]] * 2 + [[[b"z", b""], [b"x", b"y"]]]),
+    }
+    figures = measure_groups(outputs, ["a", "b", "b"], ["x", "z", ""])
+    assert figures["given_type"]["of"] == 1
+    assert figures["end_to_end"] == figures["end_to_end"] | {"right": 1, "of": 2}
+    assert figures["under_true_type"] == figures["under_true_type"] | {"right": 2, "of": 2}
+    assert figures["where_there_is_a_choice"]["of"] == 1
