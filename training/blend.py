@@ -116,7 +116,7 @@ def _best_share(
     place_of = {row["id"]: number for number, row in enumerate(run.record["classes"])}
     truth = np.array([place_of[known.ids[known.of_label[one.label]]] for one in pictures])
     _, height, width, _ = twin.input_shape
-    pixels = np.stack([decode_picture(one.path.read_bytes(), height=height, width=width) for one in pictures])
+    pixels = np.stack([decode_picture(one.read(), height=height, width=width) for one in pictures])
     rows = []
     for share in tqdm(shares, desc="shares", unit="share"):
         twin.set_weights(_between(ends, share))

@@ -19,6 +19,7 @@ from training import tensorboard
 from training.backbones import build_backbone, build_extractor, fingerprint_of
 from training.classes import Classes, find_classes
 from training.classifier import HeadWeights
+from training.coverage import check_coverage
 from training.data import Dataset, Picture
 from training.errors import DataError
 from training.features import BATCH, Extractor, FeatureStore, fill_store
@@ -26,6 +27,7 @@ from training.grouping import group_alike
 from training.hashing import hash_pictures
 from training.head import Candidate, Features, train_head, try_head
 from training.predicting import predict
+from training.reading import locate
 from training.settings import TrainSettings, code_version, write_json
 from training.split import Split, split_groups
 from training.tensorboard import ScalarLog
@@ -55,6 +57,17 @@ class Prepared:
     store: FeatureStore
     backbone_fingerprint: str
     decisions: Mapping[str, Any] | None = None
+
+    @property
+    def not_measured(self) -> list[str]:
+        """A line for each part that lacks pictures of some classes.
+
+        Raises:
+            DataError: The training part lacks them.
+        """
+        of_pictures = np.array([self.classes.of_label[one.label] for one in self.data.pictures], np.int64)
+        parts = {part: getattr(self.split, part) for part in PARTS}
+        return check_coverage(self.classes.names, of_pictures, parts)
 
     def features(self, positions: NDArray[np.int64], views: tuple[str, ...], pooling: str) -> Features:
         """Load the features of some pictures."""
@@ -293,12 +306,12 @@ def read_split(path: Path, root: Path, part: str, task: str | None = None) -> li
 
     Args:
         path: The file.
-        root: The folder of the pictures.
+        root: The folder of the pictures, or of the shards that hold them.
         part: One of `PARTS`, or `all`.
         task: Only the pictures of this task, where the file has pictures of several.
 
     Returns:
-        The pictures, without digests.
+        The pictures, those in files of their own without digests.
 
     Raises:
         DataError: No such file, a part without pictures, or pictures that are not under the folder.
@@ -312,14 +325,14 @@ def read_split(path: Path, root: Path, part: str, task: str | None = None) -> li
             ]
     except (OSError, KeyError) as error:
         raise DataError(f"{path} is no split that a run wrote: {error}") from error
-    pictures = [
+    listed = [
         Picture(row["file"], root / row["file"], row["label"], "", row["source"], row["licence"])
         for row in rows
     ]
-    missing = [picture.name for picture in pictures if not picture.path.is_file()]
+    pictures, missing = locate(listed, root)
     if missing or not pictures:
         raise DataError(
-            f"{len(missing)} of the {len(pictures)} pictures of part {part!r} are not under {root}"
+            f"{len(missing)} of the {len(listed)} pictures of part {part!r} are not under {root}"
             f"{', for instance ' + missing[0] if missing else ''}. Name the data folder that the run used."
         )
     return pictures

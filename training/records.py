@@ -17,18 +17,18 @@ Features of an example, by the names that TF-Slim and the Object Detection API m
 import functools
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tqdm import tqdm
 
 from training.data import Dataset, Picture
 from training.errors import DataError
+from training.example_proto import example_class
 from training.shards import ShardError, find_shards, missing_shards, read_frames
 
 LABELS_FILE = "labels.txt"
@@ -136,7 +136,7 @@ def _read_index(shard: Path, _size: int, _changed: int) -> _Index:
 
 def _example(number: int, start: int, data: bytes) -> _Found:
     try:
-        features = tf.train.Example.FromString(data).features.feature
+        features = example_class().FromString(data).features.feature
     except DecodeError as error:
         raise DataError("it is no tf.train.Example") from error
     encoded = _bytes(features, "image/encoded")
@@ -222,22 +222,13 @@ def serialised_example(
     Returns:
         The example's bytes, the same for the same values.
     """
-    features = {
-        "image/encoded": _feature([data]),
-        "image/filename": _feature([name.encode()]),
-        "image/class/text": _feature([label.encode()]),
-        "image/class/label": _feature([number]),
-        **{f"image/{key}": _feature([value.encode()]) for key, value in told.items() if value},
-    }
-    if form is not None:
-        features["image/format"] = _feature([form.lower().encode()])
-    example = tf.train.Example(features=tf.train.Features(feature=features))
+    example = example_class()()
+    features = example.features.feature
+    features["image/encoded"].bytes_list.value.append(data)
+    features["image/class/label"].int64_list.value.append(number)
+    texts = {"filename": name, "class/text": label, "format": (form or "").lower(), **told}
+    for key, text in texts.items():
+        if text:
+            features[f"image/{key}"].bytes_list.value.append(text.encode())
     serialised: bytes = example.SerializeToString(deterministic=True)
     return serialised
-
-
-def _feature(values: Iterable[bytes | int]) -> Any:
-    values = list(values)
-    if isinstance(values[0], bytes):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
