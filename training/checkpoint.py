@@ -1,9 +1,6 @@
 """The state of a fine-tuning between two epochs, on disk: complete or not there at all."""
 
-import io
 import json
-import os
-import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.arrays import read_arrays, write_arrays
 from training.distribution import from_first, is_first
 from training.errors import TrainingError
 
 _NONE = b"none yet"
-# What NumPy says to bytes that are no .npz file, or a part of one, and what missing values give.
-_DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 
 
 @dataclass(slots=True)
@@ -64,15 +60,9 @@ class Checkpoint:
             return
         flat = {f"{name}.{n}": array for name, parts in arrays.items() for n, array in enumerate(parts)}
         state = json.dumps({"identity": self._identity, "progress": asdict(progress)})
-        draft = self._path.with_name(f".{self._path.name}.draft")
         try:
-            with draft.open("wb") as file:
-                np.savez(file, allow_pickle=False, state=np.array(state), **flat)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
+            write_arrays(self._path, {"state": np.array(state), **flat})
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise TrainingError(
                 f"The checkpoint {self._path} cannot be written: {error.strerror}. What was reached after "
                 f"{progress.epochs_done - 1} epochs is kept: make room and start the same command again."
@@ -95,7 +85,7 @@ class Checkpoint:
             if data == _NONE:
                 return None
             identity, progress, arrays = _parsed(data)
-        except _DAMAGED as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(
                 f"{self._path} is no checkpoint: {error}. Remove it to start anew."
             ) from error
@@ -110,10 +100,10 @@ class Checkpoint:
 
 def _parsed(data: bytes) -> tuple[dict[str, Any], Progress, dict[str, list[NDArray[Any]]]]:
     arrays: dict[str, list[NDArray[Any]]] = {}
-    with np.load(io.BytesIO(data)) as saved:
-        state = json.loads(str(saved["state"]))
-        for key in saved.files:
-            name, _, number = key.partition(".")
-            if number:
-                arrays.setdefault(name, []).append(saved[key])
+    saved = read_arrays(data)
+    state = json.loads(str(saved["state"]))
+    for key, array in saved.items():
+        name, _, number = key.partition(".")
+        if number:
+            arrays.setdefault(name, []).append(array)
     return dict(state["identity"]), Progress(**state["progress"]), arrays

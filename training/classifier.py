@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from training.arrays import read_arrays, write_arrays
 from training.backbones import BackboneSettings, pool, scaling_of
 from training.errors import TrainingError
 from training.folding import fold_convolutions, fold_dense, norm_as_affine
@@ -48,7 +49,7 @@ class HeadWeights:
         arrays = {}
         for number, (kernel, bias) in enumerate(self.layers):
             arrays[f"kernel_{number}"], arrays[f"bias_{number}"] = kernel, bias
-        np.savez(path, allow_pickle=False, **arrays)
+        write_arrays(path, arrays)
 
     @classmethod
     def load(cls, path: Path) -> "HeadWeights":
@@ -58,11 +59,12 @@ class HeadWeights:
             TrainingError: No such file, or another kind of file.
         """
         try:
-            with np.load(path) as arrays:
-                count = len(arrays.files) // 2
-                return cls(tuple((arrays[f"kernel_{n}"], arrays[f"bias_{n}"]) for n in range(count)))
+            arrays = read_arrays(path)
+            return cls(tuple((arrays[f"kernel_{n}"], arrays[f"bias_{n}"]) for n in range(len(arrays) // 2)))
         except (OSError, KeyError, ValueError) as error:
-            raise TrainingError(f"{path} holds no trained head: {error}") from error
+            raise TrainingError(
+                f"{path} holds no trained head: {error}. Run the same command again; it goes on from what is done."
+            ) from error
 
     def with_temperature(self, temperature: float | NDArray[np.float32]) -> "HeadWeights":
         """The same head with its logits divided by a temperature (Guo et al. 2017), folded into the last layer.

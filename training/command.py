@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training import blend, conversion, labelling
+import keras
+
+from training import blend, conversion, distribution, labelling
 from training.backbones import POOLINGS, BackboneSettings
 from training.cleaning import command as cleaning
 from training.data import Dataset, Picture
-from training.errors import TrainingError
+from training.errors import ExportError, TrainingError
 from training.finetune_command import add_options, run_finetuning
 from training.head_options import add_head_options, heads_from
 from training.inspection import command as inspection
@@ -20,7 +22,6 @@ from training.reading import read_data
 from training.report import command as report
 from training.search import command as searching
 from training.settings import TrainSettings, write_json
-from training.shipping import evaluate, export_run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser().parse_args(given, argparse.Namespace(given=given))
     try:
-        options.run_command(options)
+        with distribution.devices_of(options):
+            options.run_command(options)
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -42,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace) -> None:
+    if options.models is not None:
+        _check_export()
     settings = settings_from(options)
     chosen = train(_prepared(options, settings), settings, options.run)
     print(f"validation: top-1 {chosen.top1:.4f}, top-3 {chosen.top3:.4f}, after {chosen.epochs} epochs")
@@ -57,6 +61,8 @@ def _prepared(options: argparse.Namespace, settings: TrainSettings) -> Prepared:
         print(f"left out: {problem}", file=sys.stderr)
     parts = ", ".join(f"{len(getattr(prepared.split, part))} {part}" for part in PARTS)
     print(f"{len(prepared.data.pictures)} pictures, {len(prepared.classes.ids)} classes: {parts}")
+    for line in prepared.not_measured:
+        print(line, file=sys.stderr)
     return prepared
 
 
@@ -75,6 +81,14 @@ def _clean(options: argparse.Namespace) -> None:
     cleaning.run_clean(options, prepare(_read_data(options), settings, options.cache), settings)
 
 
+def _check_export() -> None:
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            "A SavedModel is made with TensorFlow: train without --models, then start `python -m training export` "
+            "with KERAS_BACKEND=tensorflow. A run folder is the same in every backend."
+        )
+
+
 def _export(options: argparse.Namespace) -> None:
     version = export_run(
         options.run,
@@ -90,6 +104,10 @@ def _export(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     metrics = evaluate(options.model, _asked_for(options), task=options.task)
+    _check_export()
+    # Here and below, as it starts TensorFlow, which is not needed to train with another backend.
+    from training.shipping import export_run
+
     if options.output is not None:
         write_json(options.output, metrics)
     print(_summary(metrics))
@@ -103,6 +121,8 @@ def _asked_for(options: argparse.Namespace) -> list[Picture]:
     if options.split is not None:
         return read_split(options.split, options.data, options.part, options.task)
     return list(_read_data(options).pictures)
+    from training.shipping import evaluate
+
 
 
 def _summary(metrics: dict[str, Any]) -> str:
@@ -182,6 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     add_options(command)
     command.add_argument("--size", type=size_of, default=(224, 224), help="the input: 224, or HEIGHTxWIDTH")
     searching.add_search_options(command, searching.FINETUNE_PARAMETERS, trials=20, finalists=0)
+    distribution.add_options(command, machines=False)
 
     command = commands.add_parser("seeds", help="train heads with several seeds, and say what spreads")
     command.set_defaults(run_command=_seeds)
@@ -229,6 +250,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("evaluate", help="measure an exported version")
     command.set_defaults(run_command=_evaluate)
     _add_asked(command)
+    distribution.add_options(command, machines=True)
     command.add_argument("--output", type=Path, help="write the figures to this JSON file")
 
     command = commands.add_parser(

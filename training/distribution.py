@@ -8,7 +8,9 @@ alone: Keras' TensorFlow side of it is a prototype that leaves everything on one
 import argparse
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -52,7 +54,7 @@ def devices_of(options: argparse.Namespace) -> Iterator[None]:
     Several processes wait here for each other.
 
     Args:
-        options: With what `add_options` added.
+        options: With what `add_options` added, or without; then nothing is asked for.
 
     Yields:
         Nothing; while it lasts, every network that is built is on all those devices.
@@ -60,8 +62,8 @@ def devices_of(options: argparse.Namespace) -> Iterator[None]:
     Raises:
         TrainingError: The backend cannot do it, there are fewer devices, or the processes do not find each other.
     """
-    processes = _asked(options, "processes", _PROCESSES)
-    if processes in {None, 1} and options.devices is None:
+    processes, devices = _asked(options, "processes", _PROCESSES), getattr(options, "devices", None)
+    if processes in {None, 1} and devices is None:
         yield
         return
     if keras.backend.backend() != "jax":
@@ -72,7 +74,7 @@ def devices_of(options: argparse.Namespace) -> Iterator[None]:
     if processes not in {None, 1}:
         _join(options, processes)
     available = keras.distribution.list_devices()
-    chosen = available[: _count(options.devices, available, several=processes not in {None, 1})]
+    chosen = available[: _count(devices, available, several=processes not in {None, 1})]
     # Each process makes its own part of each batch, see `own_part`.
     keras.distribution.set_distribution(
         keras.distribution.DataParallel(devices=chosen, auto_shard_dataset=False)
@@ -211,6 +213,16 @@ def from_first(data: bytes) -> bytes:
     own = np.zeros(count, np.uint8)
     own[: len(data)] = np.frombuffer(data, np.uint8)[:count]
     return bytes(np.asarray(broadcast_one_to_all(own), np.uint8))
+
+
+@contextlib.contextmanager
+def folder_of_first(folder: Path) -> Iterator[Path]:
+    """Where to write what all processes have alike: the first into the folder, the others where it is thrown away."""
+    if is_first():
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as elsewhere:
+        yield Path(elsewhere)
 
 
 @contextlib.contextmanager

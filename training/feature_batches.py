@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from training.distribution import check_batch, own_part
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -36,7 +38,11 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
             mixup: Alpha of the Beta distribution that mixes pairs (Zhang et al. 2018); 0 for none.
             balance: Exponent of class weights, see `class_weights`.
             seed: Seed of order, views and mixing.
+
+        Raises:
+            TrainingError: The devices in use cannot share a batch.
         """
+        check_batch(batch)
         super().__init__(workers=1, use_multiprocessing=False)
         self._data = data
         self._batch = batch
@@ -67,7 +73,8 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
             share = np.maximum(share, 1 - share).astype(np.float32)
             partner = self._random.permutation(len(rows))
             drawn = tuple(share * part + (1 - share) * part[partner] for part in drawn)
-        x, y, weights = drawn
+        own = own_part(len(rows))
+        x, y, weights = (part[own] for part in drawn)
         return x, y, weights[:, 0]
 
 

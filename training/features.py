@@ -22,7 +22,8 @@ from training.views import make_view
 #: From pixels, uint8 [batch, height, width, 3], to features, float32 [batch, n].
 Extractor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
-_BATCH = 64
+#: How many pictures an extractor is asked at a time.
+BATCH = 64
 _BATCHES_AHEAD = 2
 # A kill loses at most this many pictures' work.
 _PART = 512
@@ -169,8 +170,8 @@ def _decoded(
 
     with ThreadPoolExecutor(_BATCHES_AHEAD) as pool:
         ahead: deque[Future[tuple[list[Picture], NDArray[np.uint8]]]] = deque()
-        for start in range(0, len(pictures), _BATCH):
-            ahead.append(pool.submit(decode, pictures[start : start + _BATCH]))
+        for start in range(0, len(pictures), BATCH):
+            ahead.append(pool.submit(decode, pictures[start : start + BATCH]))
             if len(ahead) > _BATCHES_AHEAD:
                 yield ahead.popleft().result()
         while ahead:

@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 
 from training.augment import AugmentSettings
+from training.distribution import folder_of_first, is_first
 from training.finetune import finetune
 from training.finetune_settings import PRECISIONS, FinetuneSettings
 from training.mixing import MixSettings
@@ -109,17 +110,21 @@ def settings_from(options: argparse.Namespace) -> FinetuneSettings:
 
 def run_finetuning(options: argparse.Namespace) -> None:
     """Fine-tune, and say what it gave."""
-    record = finetune(
-        options.start,
-        options.data,
-        options.cache,
-        options.run,
-        settings_from(options),
-        weights=options.backbone_weights,
-        on_validation=options.on_validation,
-        targets=options.targets,
-        head_weights=dict(options.head_weight),
-    )
+    with folder_of_first(options.run) as run:
+        record = finetune(
+            options.start,
+            options.data,
+            options.cache,
+            run,
+            settings_from(options),
+            weights=options.backbone_weights,
+            on_validation=options.on_validation,
+            targets=options.targets,
+            head_weights=dict(options.head_weight),
+            progress=is_first(),
+        )
+    if not is_first():
+        return
     stage = record["finetuning"][-1]
     print(f"{stage['best_epoch']} epochs, {stage['seconds']} s, {record['trained_on']['pictures']} pictures")
     for when in ("before", "after"):

@@ -8,14 +8,19 @@ from training.distribution import replicas, spread
 
 
 def predict(
-    network: keras.Model, inputs: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint8], *, batch: int
+    network: keras.Model,
+    inputs: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint8],
+    *,
+    batch: int,
+    output: str | None = None,
 ) -> NDArray[np.float32]:
     """Ask a network.
 
     Args:
-        network: The network, with one input and one output.
+        network: The network, with one input.
         inputs: [n, ...]: in any dtype and of any number, also mapped from a file.
         batch: How many at a time.
+        output: Which of the network's outputs to give, where they have names.
 
     Returns:
         float32 [n, ...]: the answers, without training state such as dropout.
@@ -28,5 +33,6 @@ def predict(
         if network.jit_compile and asked < size:
             # A network that is compiled would be compiled again for a batch of another size.
             part = np.concatenate([part, np.zeros((size - asked, *part.shape[1:]), np.float32)])
-        answers.append(np.asarray(network.predict_on_batch(spread(part))[:asked], np.float32))
+        answered = network.predict_on_batch(spread(part))
+        answers.append(np.asarray((answered if output is None else answered[output])[:asked], np.float32))
     return np.concatenate(answers)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
+from training.arrays import read_arrays, write_arrays
 from training.backbones import build_backbone, fingerprint_of
 from training.classifier import HeadWeights
 from training.errors import ExportError, WeightsError
@@ -63,8 +63,14 @@ def read_run(run: Path, *, weights: str | None = None, size: tuple[int, int] | N
         backbone = fold_convolutions(
             build_backbone(_resized(dataclasses.replace(settings.backbone, weights="none"), size))
         )
-        with np.load(tuned) as arrays:
-            backbone.set_weights([arrays[f"weights_{number}"] for number in range(len(arrays.files))])
+        try:
+            arrays = read_arrays(tuned)
+            backbone.set_weights([arrays[f"weights_{number}"] for number in range(len(arrays))])
+        except (OSError, KeyError, ValueError) as error:
+            raise WeightsError(
+                f"{tuned} does not hold the weights of this run's backbone: {error}. Run the same command again; it "
+                "goes on from its checkpoint."
+            ) from error
     else:
         first = dataclasses.replace(settings.backbone, weights=weights or settings.backbone.weights)
         settings = dataclasses.replace(settings, backbone=first)
@@ -89,4 +95,4 @@ def _resized(backbone: Any, size: tuple[int, int] | None) -> Any:
 def save_backbone(path: Path, backbone: keras.Model) -> None:
     """Write a folded backbone's weights for `read_run`."""
     arrays = {f"weights_{number}": weights for number, weights in enumerate(backbone.get_weights())}
-    np.savez(path, allow_pickle=False, **arrays)
+    write_arrays(path, arrays)

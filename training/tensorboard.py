@@ -1,16 +1,16 @@
 """Event files for TensorBoard: the scalars of a training, step by step, one curve however often it was stopped.
 
-The files are written with TensorFlow alone; the package `tensorboard` is needed only to look at them:
-`tensorboard --logdir RUNS`. An event file is a TFRecord file of `Event` messages; the first names the format.
+The files are written with TensorFlow, and not at all on a machine without it; the package `tensorboard` is needed
+only to look at them: `tensorboard --logdir RUNS`. An event file is a TFRecord file of `Event` messages; the first names
+the format.
 """
 
+import importlib.util
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-
-import tensorflow as tf
 
 #: The folder of a run that event files go into.
 FOLDER = "tensorboard"
@@ -55,6 +55,11 @@ class ScalarLog:
             row: `epoch`, which is the step, and figures by name; mappings of figures are written under their own
                 names, and what is no number is left out.
         """
+        # With another backend TensorFlow may be missing; nothing but these files needs it in training.
+        if importlib.util.find_spec("tensorflow") is None:
+            return
+        import tensorflow as tf
+
         step = int(row["epoch"])
         if self._writer is None:
             self._writer = _open(self._folder, step)
@@ -111,6 +116,8 @@ def _figures(row: Mapping[str, Any], under: str) -> Iterator[tuple[str, float]]:
 
 def _open(folder: Path, step: int) -> Any:
     """A new file; of those before it, no event of this step or a later one stays."""
+    import tensorflow as tf
+
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(folder.glob(_PATTERN)):
         events = [event for event in _events(path) if not event.file_version]
@@ -131,10 +138,14 @@ def _open(folder: Path, step: int) -> Any:
 
 
 def _write(writer: Any, **content: Any) -> None:
+    import tensorflow as tf
+
     writer.write(tf.compat.v1.Event(wall_time=time.time(), **content).SerializeToString())
 
 
 def _events(path: Path) -> Iterator[Any]:
+    import tensorflow as tf
+
     try:
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
             yield tf.compat.v1.Event.FromString(record)

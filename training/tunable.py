@@ -14,6 +14,7 @@ from training.errors import TrainingError
 from training.finetune_settings import FinetuneSettings
 from training.folding import fold_convolutions
 from training.head_set import HeadSet
+from training.predicting import predict
 from training.runs import FinishedRun
 
 
@@ -156,8 +157,4 @@ def probabilities_of(twin: keras.Model, pixels: NDArray[np.uint8], *, batch: int
     Returns:
         float32 [pictures, columns].
     """
-    answers = [
-        twin.predict_on_batch(pixels[start : start + batch].astype(np.float32))["probabilities"]
-        for start in range(0, len(pixels), batch)
-    ]
-    return np.concatenate(answers)
+    return predict(twin, pixels, batch=batch, output="probabilities")

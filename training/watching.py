@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.calibration import fit_temperature, softmax
+from training.predicting import predict
 
 #: What is told after each epoch: a row of the history.
 AfterEpoch = Callable[[dict[str, Any]], None]
@@ -95,7 +96,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
             self.best_epoch = epoch + 1
         else:
             inputs, classes = self._held_out
-            row |= measure_logits(self.model.predict(inputs, batch_size=1024, verbose=0), classes)
+            row |= measure_logits(predict(self.model, inputs, batch=1024), classes)
             if row["validation_loss"] < self._lowest:
                 self._lowest, self.best_epoch = row["validation_loss"], epoch + 1
                 self._best = self.model.get_weights()

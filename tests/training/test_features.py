@@ -33,7 +33,7 @@ def data(tmp_path: Path) -> Dataset:
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.features._BATCH", 4)
+    monkeypatch.setattr("training.features.BATCH", 4)
     monkeypatch.setattr("training.features._PART", 8)
 
 

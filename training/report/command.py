@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training.data import Picture
-from training.report.asked import read_groups
-from training.report.make import write_report
 from training.report.pieces import percent
 
 
@@ -32,6 +30,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, pictures: Sequence[Picture]) -> None:
     """Write the report of the options' model on pictures, and print its first figures."""
+    # Here, as they start TensorFlow, which asks an exported model and is not needed to train with another backend.
+    from training.report.asked import read_groups
+    from training.report.make import write_report
+
     groups = read_groups(options.split, pictures) if options.split is not None else None
     report = write_report(
         options.model,
