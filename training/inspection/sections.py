@@ -106,9 +106,9 @@ def near(report: Mapping[str, Any], thumbnail: Thumbnail) -> Section:
         element(
             "p",
             f"{found['pairs']:,} pairs have 64-bit difference hashes that differ in at most {found['distance']} "
-            f"bits, also with one of them mirrored. {found['likely']:,} of them are likely: shrunk to 16 × 16 pixels, "
-            f"the two correlate by {bound} or more. The others mostly share a composition only. Look before you "
-            f"delete.{plain}",
+            f"bits, also with one mirrored. {found['likely']:,} are likely: shrunk to 16 × 16 pixels, the two correlate by "
+            f"{bound} or more. The others mostly share a composition only, and so do things that were all "
+            f"photographed before one plain background. Look before you delete.{plain}",
         ),
         table(
             ["pairs", *(name for _, name in shown)],

@@ -24,8 +24,8 @@ def measure_sizes(pictures: Sequence[Picture], headers: Sequence[Header]) -> dic
         headers: Theirs.
 
     Returns:
-        `bytes` in all; `short_side` with `bins` (`from`, `below`, `pictures`) and `quantiles`; `smallest` and
-        `largest` pictures (by short side); `long`, how many are more than three times as long as wide, and
+        `bytes` in all; `short_side` with `bins` (`from`, `below`, `pictures`) and `quantiles`; the `smallest` by
+        short side and the `largest` by area; `long`, how many are more than three times as long as wide, and the
         `longest`; `formats`, `modes`, `animated` and `turned` as counts.
     """
     sides = sorted(header.short_side for header in headers)
@@ -39,6 +39,7 @@ def measure_sizes(pictures: Sequence[Picture], headers: Sequence[Header]) -> dic
         if low is not None
     ]
     order = sorted(range(len(headers)), key=lambda one: (headers[one].short_side, pictures[one].name))
+    by_area = sorted(order, key=lambda one: -headers[one].width * headers[one].height)
     by_aspect = sorted(order, key=lambda one: -headers[one].aspect)
 
     def rows(chosen: Sequence[int]) -> list[dict[str, Any]]:
@@ -61,7 +62,7 @@ def measure_sizes(pictures: Sequence[Picture], headers: Sequence[Header]) -> dic
             "quantiles": {str(one): sides[round(one * (len(sides) - 1))] for one in _QUANTILES},
         },
         "smallest": rows(order[:_SHOWN]),
-        "largest": rows(order[::-1][:_SHOWN]),
+        "largest": rows(by_area[:_SHOWN]),
         "long": sum(header.aspect > _LONG for header in headers),
         "longest": rows([one for one in by_aspect[:_SHOWN] if headers[one].aspect > _LONG]),
         "formats": dict(Counter(header.format for header in headers).most_common()),
