@@ -1,13 +1,15 @@
 """What an exported model answers with: its classes, and beside them the other heads and the embedding."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
-import tensorflow as tf
 
-from training.export import Scores
 from training.head_set import Head, HeadSet
+
+# TensorFlow starts only when a model is exported: training needs no more than the names below.
+if TYPE_CHECKING:
+    from training.export import Scores
 
 #: Heads that a sport model answers with beside the sport.
 BESIDE = ("is_sport", "environment", "participation")
@@ -17,7 +19,7 @@ TYPE, GROUP = "product_type", "product_group"
 NO_YES = ("no", "yes")
 
 
-def sport_scorer(network: keras.Model, heads: HeadSet) -> Callable[[Any], Scores]:
+def sport_scorer(network: keras.Model, heads: HeadSet) -> "Callable[[Any], Scores]":
     """The outputs of a sport model: its first head as the classes, and beside it those of `BESIDE` that it has.
 
     A head of yes or no gives `<head>`, float32 [batch]: the probability of yes. Another gives
@@ -32,9 +34,13 @@ def sport_scorer(network: keras.Model, heads: HeadSet) -> Callable[[Any], Scores
     Returns:
         A function from float32 pixels [batch, height, width, 3].
     """
+    import tensorflow as tf
+
+    from training.export import Scores
+
     parts = heads.slices
 
-    def score(images: Any) -> Scores:
+    def score(images: Any) -> "Scores":
         outputs = network(images, training=False)
         beside: dict[str, Any] = {"embedding": tf.math.l2_normalize(outputs["features"], axis=1)}
         for head in heads.heads[1:]:
@@ -48,13 +54,15 @@ def sport_scorer(network: keras.Model, heads: HeadSet) -> Callable[[Any], Scores
 def _beside(head: Head, probabilities: Any) -> dict[str, Any]:
     if head.ids == NO_YES:
         return {head.name: probabilities[:, 1]}
+    import tensorflow as tf
+
     names = tf.tile(tf.constant([list(head.names)]), [tf.shape(probabilities)[0], 1])
     return {f"{head.name}_probabilities": probabilities, f"{head.name}_names": names}
 
 
 def product_scorer(
     network: keras.Model, heads: HeadSet, groups: Mapping[str, Sequence[tuple[str, str]]]
-) -> Callable[[Any], Scores]:
+) -> "Callable[[Any], Scores]":
     """The outputs of a product model: types as the classes, and under each its sports groups, likeliest first.
 
     Args:
@@ -66,11 +74,15 @@ def product_scorer(
     Returns:
         A function from float32 pixels [batch, height, width, 3].
     """
+    import tensorflow as tf
+
+    from training.export import Scores
+
     parts = heads.slices
     types = heads[TYPE].ids
     most = max(len(groups[one]) for one in types)
 
-    def score(images: Any) -> Scores:
+    def score(images: Any) -> "Scores":
         probabilities = network(images, training=False)["probabilities"]
         batch = tf.shape(probabilities)[0]
         of_each_class: dict[str, list[Any]] = {
