@@ -163,8 +163,9 @@ def _beside(heads: dict[str, Any]) -> list[str]:
         else:
             parts = "; ".join(f"{value} {_share(one)}" for value, one in figures["of"].items())
             lines.append(
-                f"- `{name}`: right in {_share(figures['all'])} of test pictures labelled by eye ({parts}). "
-                "Trained on labels by eye, and elsewhere on what is certain of a sport."
+                f"- `{name}`: right in {_share(figures['all'])} of test pictures labelled by eye ({parts}); of "
+                f"further ones from sports that leave it open, {_share(figures['harder'])}. Trained on labels by "
+                "eye, and elsewhere on what is certain of a sport."
             )
     return [*lines, ""]
 
@@ -196,6 +197,8 @@ def _groups(card: dict[str, Any]) -> list[str]:
 
 
 def _share(one: dict[str, Any]) -> str:
+    if not one["of"]:
+        return "none"
     low, high = one["interval"]
     return f"{percent(one['share'])} of {one['of']} ({percent(low)} to {percent(high)})"
 

@@ -1,14 +1,16 @@
 """Figures of the heads beside the classes: is it sport, where, alone or in a team; and a product's sports groups."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.intervals import wilson
-from training.served import ExportedModel
 from training.targets import Targets
+
+if TYPE_CHECKING:
+    from training.served import ExportedModel
 
 
 def auroc(scores: NDArray[np.floating[Any]], truth: NDArray[np.bool_]) -> float:
@@ -59,7 +61,7 @@ def share(right: int, of: int) -> dict[str, Any]:
     }
 
 
-def measure_is_sport(model: ExportedModel, table: Targets) -> dict[str, Any]:
+def measure_is_sport(model: "ExportedModel", table: Targets) -> dict[str, Any]:
     """How well `is_sport` tells pictures of sport from others.
 
     Args:
@@ -92,30 +94,38 @@ def measure_is_sport(model: ExportedModel, table: Targets) -> dict[str, Any]:
     }
 
 
-def measure_tag(model: ExportedModel, table: Targets, head: str) -> dict[str, Any]:
+def measure_tag(
+    model: "ExportedModel", table: Targets, head: str, harder: Collection[str] = ()
+) -> dict[str, Any]:
     """How often a head beside the classes is right, on the test pictures that its targets know.
 
     Args:
         model: The exported model.
         table: The targets.
         head: The head, with the outputs `<head>_probabilities` and `<head>_names`.
+        harder: The names of pictures that were not drawn at random, but from the sports that leave the answer open.
 
     Returns:
-        `all`, and a share for each value.
+        `all` but the harder ones, a share for each value `of` these, and `harder`.
     """
     places = [place for place in table.places("test").tolist() if table.values[head][place]]
-    outputs = model.outputs_for([table.pictures[place] for place in places])
+    pictures = [table.pictures[place] for place in places]
+    outputs = model.outputs_for(pictures)
     likeliest = outputs[f"{head}_probabilities"].argmax(axis=1)
     names = outputs[f"{head}_names"]
     answers = np.array([row[place].decode() for row, place in zip(names, likeliest, strict=True)])
     truth = np.array([table.values[head][place] for place in places])
     right = answers == truth
+    drawn = np.array([picture.name not in harder for picture in pictures])
     return {
-        "all": share(int(right.sum()), len(truth)),
+        "all": share(int(right[drawn].sum()), int(drawn.sum())),
         "of": {
-            str(value): share(int(right[truth == value].sum()), int((truth == value).sum()))
+            str(value): share(
+                int(right[drawn & (truth == value)].sum()), int((drawn & (truth == value)).sum())
+            )
             for value in np.unique(truth)
         },
+        "harder": share(int(right[~drawn].sum()), int((~drawn).sum())),
     }
 
 

@@ -27,6 +27,7 @@ from training.targets import write_targets
 LABELS = Path(__file__).parent / "labels"
 TASKS = ("sport", "negative", "product")
 _BY_SPORT, _BY_EYE, _IS_SPORT = "sports.csv", "environment_participation.csv", "is_sport.csv"
+_HARDER = "judge-mixed"
 _TAGS = ("environment", "participation")
 
 
@@ -38,11 +39,13 @@ class Labels:
         by_sport: Environment and participation of each sport label where they are certain.
         by_eye: The same of single pictures, by name; a tag that could not be told is empty.
         is_sport: Corrections of single pictures, by name: `yes` or `no`.
+        harder: The names of test pictures that were not drawn at random, but from sports that leave the tags open.
     """
 
     by_sport: Mapping[str, Mapping[str, str]]
     by_eye: Mapping[str, Mapping[str, str]]
     is_sport: Mapping[str, str]
+    harder: frozenset[str] = frozenset()
 
 
 def read_labels(folder: Path = LABELS) -> Labels:
@@ -73,11 +76,13 @@ def read_labels(folder: Path = LABELS) -> Labels:
         row["label"]: {tag: row[tag] if row[tag] in certain else "" for tag in _TAGS}
         for row in rows(_BY_SPORT, "label", *_TAGS)
     }
-    by_eye = {row["file"]: {tag: row[tag] for tag in _TAGS} for row in rows(_BY_EYE, "file", *_TAGS)}
+    eyes = rows(_BY_EYE, "file", "drawn", *_TAGS)
+    by_eye = {row["file"]: {tag: row[tag] for tag in _TAGS} for row in eyes}
+    harder = frozenset(row["file"] for row in eyes if row["drawn"] == _HARDER)
     is_sport = {
         row["file"]: "yes" if row["is_sport"] == "1" else "no" for row in rows(_IS_SPORT, "file", "is_sport")
     }
-    return Labels(by_sport, by_eye, is_sport)
+    return Labels(by_sport, by_eye, is_sport, harder)
 
 
 def write_all_targets(

@@ -22,6 +22,7 @@ from training.errors import ExportError
 from training.export import Scores, export_classifier
 from training.head_measures import measure_groups, measure_is_sport, measure_tag
 from training.head_set import Head, HeadSet
+from training.labelling import read_labels
 from training.metrics import measure
 from training.pipeline import read_split
 from training.runs import read_run
@@ -133,12 +134,12 @@ def _sport_model(record: dict[str, Any], heads: HeadSet) -> _Model:
     def measure_more(model: ExportedModel, run: Path, root: Path) -> dict[str, Any]:
         if not beside:
             return {}
-        table = read_targets(run / "split.csv", root)
+        table, harder = read_targets(run / "split.csv", root), read_labels().harder
         return {
             "heads": {
                 name: measure_is_sport(model, table)
                 if name == "is_sport"
-                else measure_tag(model, table, name)
+                else measure_tag(model, table, name, harder)
                 for name in beside
             }
         }
