@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from training import blend, conversion, distribution, labelling
+from training import blend, conversion, distribution, labelling, left_out
 from training.backbones import POOLINGS, BackboneSettings
 from training.cleaning import command as cleaning
 from training.data import Dataset, Picture
@@ -89,7 +89,17 @@ def _check_export() -> None:
         )
 
 
+def _leave_out(options: argparse.Namespace) -> None:
+    settings = settings_from(options)
+    prepared = prepare(_read_data(options), settings, options.cache, split_file=options.split)
+    left_out.run(options, prepared, settings)
+
+
 def _export(options: argparse.Namespace) -> None:
+    _check_export()
+    # Here and below, as it starts TensorFlow, which is not needed to train with another backend.
+    from training.shipping import export_run
+
     version = export_run(
         options.run,
         options.data,
@@ -103,11 +113,9 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    metrics = evaluate(options.model, _asked_for(options), task=options.task)
-    _check_export()
-    # Here and below, as it starts TensorFlow, which is not needed to train with another backend.
-    from training.shipping import export_run
+    from training.shipping import evaluate
 
+    metrics = evaluate(options.model, _asked_for(options), task=options.task)
     if options.output is not None:
         write_json(options.output, metrics)
     print(_summary(metrics))
@@ -121,8 +129,6 @@ def _asked_for(options: argparse.Namespace) -> list[Picture]:
     if options.split is not None:
         return read_split(options.split, options.data, options.part, options.task)
     return list(_read_data(options).pictures)
-    from training.shipping import evaluate
-
 
 
 def _summary(metrics: dict[str, Any]) -> str:
@@ -188,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("train", help="train; with --models also export, measure and publish")
     command.set_defaults(run_command=_train)
     _add_train(command)
+    distribution.add_options(command, machines=False)
     command.add_argument("--models", type=Path, help="publish into this folder of models")
     command.add_argument("--name", default="sport_classifier", help="the model's name (default: %(default)s)")
 
@@ -202,7 +209,6 @@ def _parser() -> argparse.ArgumentParser:
     add_options(command)
     command.add_argument("--size", type=size_of, default=(224, 224), help="the input: 224, or HEIGHTxWIDTH")
     searching.add_search_options(command, searching.FINETUNE_PARAMETERS, trials=20, finalists=0)
-    distribution.add_options(command, machines=False)
 
     command = commands.add_parser("seeds", help="train heads with several seeds, and say what spreads")
     command.set_defaults(run_command=_seeds)
@@ -220,6 +226,14 @@ def _parser() -> argparse.ArgumentParser:
     cleaning.add_review_options(command)
 
     command = commands.add_parser(
+        "leave-out", help="how a head does on the pictures of a source that it was never trained on"
+    )
+    command.set_defaults(run_command=_leave_out)
+    _add_data(command)
+    left_out.add_options(command)
+    _add_recipe(command)
+
+    command = commands.add_parser(
         "targets", help="split the pictures of all tasks together, and write what is known for every head"
     )
     command.set_defaults(run_command=labelling.run_targets)
@@ -228,6 +242,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("finetune", help="train the backbone too, from a finished run on")
     command.set_defaults(run_command=run_finetuning)
     add_options(command)
+    distribution.add_options(command, machines=True)
     command.add_argument("--size", type=size_of, default=(224, 224), help="the input: 224, or HEIGHTxWIDTH")
 
     command = commands.add_parser("blend", help="take weights between a run's and those fine-tuned from it")
@@ -250,7 +265,6 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("evaluate", help="measure an exported version")
     command.set_defaults(run_command=_evaluate)
     _add_asked(command)
-    distribution.add_options(command, machines=True)
     command.add_argument("--output", type=Path, help="write the figures to this JSON file")
 
     command = commands.add_parser(
