@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training import tensorboard
 from training.checkpoint import Checkpoint, Progress
 from training.classes import find_classes
 from training.data import Dataset, Picture, with_digests
@@ -29,6 +30,7 @@ from training.pixels import decoded_pixels
 from training.runs import TUNED_BACKBONE, FinishedRun, read_run, save_backbone
 from training.settings import code_version, write_json
 from training.targets import Targets, read_targets
+from training.tensorboard import ScalarLog
 from training.tunable import backbone_and_head, build_tunable
 
 
@@ -87,7 +89,6 @@ def finetune(
             held_out = [parts.pictures[place] for place in parts.validation.tolist()]
             measured = decoded_pixels(held_out, cache, settings.height, settings.width, progress=progress)
     tunable = build_tunable(before, settings, source.more)
-    training = Training(tunable, parts, pixels, measured, settings, progress=progress, after_pass=after_pass)
     identity = {
         "settings": settings.as_json(),
         "start": hashlib.sha256((start / "head.npz").read_bytes()).hexdigest(),
@@ -95,7 +96,15 @@ def finetune(
         "heads": source.heads.as_json(),
         "pictures": len(parts.train),
     }
-    state = training.run(Checkpoint(run / "checkpoint.npz", identity))
+    with ScalarLog(run / tensorboard.FOLDER, pictures=len(parts.train)) as log:
+
+        def told(row: dict[str, Any]) -> None:
+            log.add(row)
+            if after_pass is not None:
+                after_pass(row)
+
+        training = Training(tunable, parts, pixels, measured, settings, progress=progress, after_pass=told)
+        state = training.run(Checkpoint(run / "checkpoint.npz", identity))
     record = _record(before, settings, source, parts, state, start.name)
     backbone, head = backbone_and_head(tunable.twin)
     write_json(run / "history.json", state.history)

@@ -28,6 +28,7 @@ from training.runs import read_run
 from training.served import ExportedModel
 from training.settings import TrainSettings
 from training.shipping import export_run
+from training.tensorboard import FOLDER, read_scalars
 from training.tunable import _unfreeze, build_tunable
 
 pytestmark = pytest.mark.filterwarnings(
@@ -122,6 +123,9 @@ def test_the_run_tells_what_was_done(place: Path, tuned: Path) -> None:
     assert record["temperature"] == history[stage["best_epoch"]]["temperature"]
     assert (tuned / "split.csv").read_text() == (place / "head" / "split.csv").read_text()
     assert str(place) not in json.dumps(record)
+    curves = read_scalars(tuned / FOLDER)
+    assert [step for step, _ in curves["loss/validation"]] == [1, 2]
+    assert [value for _, value in curves["loss/validation"]] == pytest.approx(losses)
 
 
 def test_the_loss_is_that_of_the_kept_weights_at_their_temperature(place: Path, tuned: Path) -> None:
