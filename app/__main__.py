@@ -1,27 +1,27 @@
 """Run the gateway: `python -m app`, with its settings in the environment."""
 
-import logging
 import sys
 
 import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
 
+from app.logs import configure_logging
 from app.main import create_app
+from app.metrics.workers import shared_metrics
 from app.settings import Settings
 
 
 def create_app_from_environment() -> FastAPI:
     """Make the app in each worker process."""
     settings = Settings()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
-    # Probes ask every few seconds; their lines would bury all others.
-    logging.getLogger("uvicorn.access").addFilter(_not_a_probe)
+    _configure_logging(settings)
     return create_app(settings)
 
 
-def _not_a_probe(record: logging.LogRecord) -> bool:
-    return not any(path in record.getMessage() for path in (" /healthz ", " /readyz "))
+def _configure_logging(settings: Settings) -> None:
+    tokens = [token.get_secret_value() for token in settings.tokens]
+    configure_logging(settings.log_format, settings.log_level, tokens)
 
 
 def main() -> None:
@@ -33,17 +33,23 @@ def main() -> None:
             name = "_".join(["SPORTVISION", *(str(part).upper() for part in problem["loc"][:1])])
             print(f"{name}: {problem['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         sys.exit(2)
-    uvicorn.run(
-        "app.__main__:create_app_from_environment",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        log_level=settings.log_level,
-        # Requests in flight get this long at a stop; a picture takes less.
-        timeout_graceful_shutdown=30,
-        server_header=False,
-    )
+    # With several workers, this process only watches over them; each of them does the same for itself.
+    _configure_logging(settings)
+    with shared_metrics(settings.workers if settings.metrics else 1):
+        uvicorn.run(
+            "app.__main__:create_app_from_environment",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            log_config=None,
+            log_level=settings.log_level,
+            # Ours has a line for each request that names the route instead of the path, and no query.
+            access_log=False,
+            # Requests in flight get this long at a stop; a picture takes less.
+            timeout_graceful_shutdown=30,
+            server_header=False,
+        )
 
 
 if __name__ == "__main__":

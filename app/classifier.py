@@ -8,6 +8,7 @@ import numpy as np
 
 from app.decoding import DecodePool
 from app.errors import DeadlineExceeded, ModelServerFailed, ServiceUnavailable
+from app.metrics.recorder import Recorder
 from app.rankings import AnswerForm, RankedT
 from app.served_model import INPUT, SIGNATURE, LiveVersion, ServedModel
 from proto_client import (
@@ -68,6 +69,7 @@ class PictureClassifier(Generic[RankedT]):
         *,
         timeout: float,
         retry_after: int,
+        recorder: Recorder,
     ) -> None:
         self._client = client
         self.served = served
@@ -75,6 +77,7 @@ class PictureClassifier(Generic[RankedT]):
         self._pool = pool
         self._timeout = timeout
         self._retry_after = retry_after
+        self._recorder = recorder
 
     async def classify(self, picture: bytes) -> Classification[RankedT]:
         """Decode a picture to the live version's input size and ask that very version.
@@ -91,6 +94,8 @@ class PictureClassifier(Generic[RankedT]):
             decoded = await self._pool.decode(picture, height=live.height, width=live.width)
             queue += decoded.queue_seconds
             decode += decoded.decode_seconds
+            self._recorder.stage("queue", self.served.name, decoded.queue_seconds)
+            self._recorder.stage("decode", self.served.name, decoded.decode_seconds)
             started = time.perf_counter()
             try:
                 prediction = await self._predict(decoded.image[np.newaxis], live, deadline - started)
@@ -98,7 +103,9 @@ class PictureClassifier(Generic[RankedT]):
                 live = await self.served.refresh()
                 continue
             finally:
-                inference += time.perf_counter() - started
+                taken = time.perf_counter() - started
+                inference += taken
+                self._recorder.stage("inference", self.served.name, taken)
             ranking = self._form.read({name: rows[0] for name, rows in prediction.outputs.items()})
             return Classification(
                 ranking, self.served.name, prediction.version, Timings(queue, decode, inference)

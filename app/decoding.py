@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import CorruptPicture, ServiceUnavailable, TooManyPixels, UnsupportedPicture
+from app.metrics.recorder import Recorder
 from preprocessing import (
     CorruptPictureError,
     NotAPictureError,
@@ -39,13 +40,39 @@ class DecodePool:
     """Decodes pictures in threads of its own.
 
     Pillow lets go of the interpreter's lock while it decodes and resizes, so threads do run side by side.
+
+    A picture being decoded takes up to some 8 bytes a pixel, so that a thread for each core would need far more for
+    the largest pictures than for those that come in every day. Large ones therefore wait for one another: no more
+    than `workers * large_pixels + max_large * max_pixels` pixels are ever held.
+
+    Args:
+        workers: Threads.
+        queue: How many pictures may wait for one.
+        max_pixels: Width times height above which a picture is refused.
+        large_pixels: Above this a picture is large.
+        max_large: How many large ones are decoded at the same time.
+        retry_after: Seconds that those who find the queue full are told to wait.
+        recorder: Is told of every change, and of those who find the queue full.
     """
 
-    def __init__(self, *, workers: int, queue: int, max_pixels: int, retry_after: int) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int,
+        queue: int,
+        max_pixels: int,
+        large_pixels: int,
+        max_large: int,
+        retry_after: int,
+        recorder: Recorder,
+    ) -> None:
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         self._capacity = workers + queue
         self._max_pixels = max_pixels
+        self._large_pixels = min(large_pixels, max_pixels)
+        self._large = threading.BoundedSemaphore(max_large)
         self._retry_after = retry_after
+        self._recorder = recorder
         self._pending = 0
         self._lock = threading.Lock()
 
@@ -67,12 +94,14 @@ class DecodePool:
         """
         with self._lock:
             if self._pending >= self._capacity:
+                self._recorder.shed("decode_queue")
                 raise ServiceUnavailable(
                     "More pictures wait for decoding than this server takes on. Send it again a little later.",
                     retry_after=self._retry_after,
                 )
             self._pending += 1
-        future = self._executor.submit(self._decode, picture, height, width, time.perf_counter())
+        self._recorder.pictures_changed(waiting=1, running=0)
+        future = self._executor.submit(self._run, picture, height, width, time.perf_counter())
         # On the thread's future, not on ours: a caller who goes away does not free a thread that is still busy.
         future.add_done_callback(self._release)
         try:
@@ -84,11 +113,29 @@ class DecodePool:
         except CorruptPictureError as error:
             raise CorruptPicture(str(error)) from error
 
+    def _run(self, picture: bytes, height: int, width: int, submitted: float) -> Decoded:
+        self._recorder.pictures_changed(waiting=-1, running=1)
+        try:
+            return self._decode(picture, height, width, submitted)
+        finally:
+            self._recorder.pictures_changed(waiting=0, running=-1)
+
     def _decode(self, picture: bytes, height: int, width: int, submitted: float) -> Decoded:
         started = time.perf_counter()
-        image = decode_picture(picture, height=height, width=width, max_pixels=self._max_pixels)
+        try:
+            image = decode_picture(picture, height=height, width=width, max_pixels=self._large_pixels)
+        except TooManyPixelsError:
+            # Known from the header alone, so that little was done twice.
+            if self._large_pixels == self._max_pixels:
+                raise
+            with self._large:
+                started = time.perf_counter()
+                image = decode_picture(picture, height=height, width=width, max_pixels=self._max_pixels)
         return Decoded(image, started - submitted, time.perf_counter() - started)
 
-    def _release(self, _: Future[Decoded]) -> None:
+    def _release(self, future: Future[Decoded]) -> None:
         with self._lock:
             self._pending -= 1
+        if future.cancelled():
+            # It never ran.
+            self._recorder.pictures_changed(waiting=-1, running=0)

@@ -40,6 +40,18 @@ class Unauthorized(Problem):
         super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
 
 
+class MetricsOff(Problem):
+    """Metrics are switched off."""
+
+    status, slug, title = 404, "metrics-off", "This gateway keeps no metrics"
+
+
+class UploadTimeout(Problem):
+    """The request body came in too slowly."""
+
+    status, slug, title = 408, "upload-timeout", "The request body did not come in time"
+
+
 class ContentTooLarge(Problem):
     """The request body is over the limit."""
 

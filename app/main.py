@@ -6,10 +6,14 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app.errors import add_error_handlers
+from app.metrics.exposition import Exposition
+from app.metrics.prometheus import Limits, PrometheusRecorder
+from app.metrics.recorder import Recorder
+from app.middleware.observation import ObservationMiddleware
 from app.middleware.request_id import RequestIdMiddleware
 from app.middleware.unread_body import UnreadBodyMiddleware
 from app.openapi import describe_problems_once
-from app.routes import catalogue, health, product_classifier, sport_classifier
+from app.routes import catalogue, health, metrics, product_classifier, sport_classifier
 from app.services import LifespanState, open_services
 from app.settings import Settings
 
@@ -22,10 +26,11 @@ def create_app(settings: Settings) -> FastAPI:
     Args:
         settings: All there is to set; nothing else is read from the environment.
     """
+    recorder, exposition = _recording(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[LifespanState]:
-        async with open_services(settings) as services:
+        async with open_services(settings, recorder, exposition) as services:
             yield {"services": services}
 
     app = FastAPI(
@@ -37,11 +42,26 @@ def create_app(settings: Settings) -> FastAPI:
     )
     add_error_handlers(app)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(sport_classifier.router)
     app.include_router(product_classifier.router)
     app.include_router(catalogue.router)
     describe_problems_once(app)
     # The last one added is the outermost.
     app.add_middleware(RequestIdMiddleware)
+    app.add_middleware(ObservationMiddleware, recorder=recorder)
     app.add_middleware(UnreadBodyMiddleware)
     return app
+
+
+def _recording(settings: Settings) -> tuple[Recorder, Exposition | None]:
+    if not settings.metrics:
+        return Recorder(), None
+    limits = Limits(
+        work=settings.max_in_flight,
+        upload_bytes=settings.max_upload_memory_bytes,
+        decode_queue=settings.decode_queue,
+        decode_workers=settings.decode_workers,
+    )
+    recorder = PrometheusRecorder(limits)
+    return recorder, Exposition(recorder, VERSION)

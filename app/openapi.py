@@ -11,6 +11,7 @@ from preprocessing import ACCEPTED_FORMATS
 
 _MEANINGS = {
     401: "No token, or an unknown one.",
+    408: "The request body came in too slowly.",
     413: "The request body is over the limit.",
     415: "Not multipart/form-data, or the file is not a picture in a supported format.",
     422: "The field or a parameter is wrong, or the picture is damaged or has too many pixels.",

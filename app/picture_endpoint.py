@@ -9,10 +9,11 @@ from app.auth import TokenBearer
 from app.classifier import Classification, PictureClassifier
 from app.disconnect import run_while_connected
 from app.errors import ModelNotConfigured
+from app.middleware.observation import ANSWERED, Answered
 from app.openapi import PICTURE_UPLOAD, problem_responses
 from app.rankings import RankedT
-from app.settings import Settings
-from app.upload import read_picture
+from app.services import Services
+from app.upload import most_bytes, read_picture
 
 DEFAULT_TOP_K = 3
 
@@ -30,7 +31,7 @@ def picture_operation(operation_id: str, summary: str) -> dict[str, Any]:
     return {
         "operation_id": operation_id,
         "summary": summary,
-        "responses": problem_responses(401, 413, 415, 422, 502, 503, 504),
+        "responses": problem_responses(401, 408, 413, 415, 422, 502, 503, 504),
         "openapi_extra": PICTURE_UPLOAD,
     }
 
@@ -38,10 +39,10 @@ def picture_operation(operation_id: str, summary: str) -> dict[str, Any]:
 async def rank_upload(
     request: Request,
     response: Response,
-    settings: Settings,
+    services: Services,
     classifier: PictureClassifier[RankedT] | None,
 ) -> tuple[RankedT, ...]:
-    """Read the picture of a request and classify it, unless the caller goes away before that is done.
+    """Read the picture of a request and classify it, unless there is too much to do or the caller goes away.
 
     The headers of the response tell which version of which model answered (`X-Model-Version`, `X-Model-Name`) and
     where the time went (`Server-Timing`, in milliseconds).
@@ -57,10 +58,20 @@ async def rank_upload(
             "This gateway has no model for this endpoint: its operator has switched it off. The catalogue and the "
             "other endpoints are not touched by that."
         )
-    started = time.perf_counter()
-    picture = await read_picture(request, settings.max_upload_bytes)
-    read_seconds = time.perf_counter() - started
-    answer = await run_while_connected(request, classifier.classify(picture))
+    settings, recorder, model = services.settings, services.recorder, classifier.served.name
+    with services.admission.let_in(most_bytes(request, settings.max_upload_bytes)) as place:
+        started = time.perf_counter()
+        picture = await read_picture(request, settings.max_upload_bytes, settings.upload_timeout_seconds)
+        read_seconds = time.perf_counter() - started
+        place.shrink(len(picture))
+        recorder.uploaded(len(picture))
+        recorder.stage("read", model, read_seconds)
+        answer = await run_while_connected(request, classifier.classify(picture))
+    for likeliest in answer.ranking[:1]:
+        recorder.predicted(
+            model=model, version=answer.version, class_id=likeliest.id, probability=likeliest.probability
+        )
+    setattr(request.state, ANSWERED, Answered(model, answer.version, time.perf_counter()))
     response.headers["X-Model-Name"] = answer.model
     response.headers["X-Model-Version"] = str(answer.version)
     response.headers["Server-Timing"] = _server_timing(read_seconds, answer)

@@ -11,6 +11,10 @@ class Ranked(Protocol):
     """Anything that a model ranks."""
 
     @property
+    def id(self) -> str:
+        """What the model's classes are told apart by."""
+
+    @property
     def probability(self) -> float:
         """How likely the picture shows it, from 0 to 1."""
 

@@ -59,7 +59,13 @@ class ServedModel:
         self._timeout = timeout
         self._retry_after = retry_after
         self._live: LiveVersion | None = None
+        self._answers = False
         self._refreshing: asyncio.Task[LiveVersion] | None = None
+
+    @property
+    def live_version(self) -> int | None:
+        """The number of the version that was live at the last look; None where that look found none."""
+        return self._live.version if self._live is not None and self._answers else None
 
     async def live(self) -> LiveVersion:
         """Return the version last seen live, asking the model server only where none has been seen yet.
@@ -98,6 +104,15 @@ class ServedModel:
             await asyncio.sleep(self._refresh_seconds)
 
     async def _look(self) -> LiveVersion:
+        try:
+            live = await self._ask()
+        except ServiceUnavailable:
+            self._answers = False
+            raise
+        self._answers = True
+        return live
+
+    async def _ask(self) -> LiveVersion:
         try:
             metadata = await self._client.model_metadata(
                 self.name, version_label=self._label, timeout=self._timeout

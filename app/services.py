@@ -8,11 +8,14 @@ from typing import Annotated, Any, TypedDict
 
 from fastapi import Depends, Request
 
+from app.admission import Admission
 from app.auth import TokenCheck
 from app.caching import CacheableDocument
 from app.catalogue_documents import CatalogueDocuments
 from app.classifier import PictureClassifier
 from app.decoding import DecodePool
+from app.metrics.exposition import Exposition
+from app.metrics.recorder import Recorder
 from app.product_documents import product_types_document
 from app.rankings import CLASSES, TYPES_WITH_GROUPS, AnswerForm, RankedClass, RankedT, RankedType
 from app.served_model import ServedModel
@@ -30,6 +33,9 @@ class Services:
 
     Attributes:
         settings: The settings.
+        recorder: Takes measurements.
+        exposition: Shows them; None where metrics are switched off.
+        admission: How much work is taken on.
         token_check: Who is let in.
         catalogue: The sports.
         catalogue_documents: The answers about sports and groups.
@@ -39,6 +45,9 @@ class Services:
     """
 
     settings: Settings
+    recorder: Recorder
+    exposition: Exposition | None
+    admission: Admission
     token_check: TokenCheck
     catalogue: Catalogue
     catalogue_documents: CatalogueDocuments
@@ -63,7 +72,9 @@ class LifespanState(TypedDict):
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, recorder: Recorder, exposition: Exposition | None
+) -> AsyncIterator[Services]:
     """Make the services, and close them when the block ends."""
     async with AsyncExitStack() as stack:
         pool = stack.enter_context(
@@ -71,10 +82,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 workers=settings.decode_workers,
                 queue=settings.decode_queue,
                 max_pixels=settings.max_pixels,
+                large_pixels=settings.large_picture_pixels,
+                max_large=settings.max_large_pictures,
                 retry_after=settings.retry_after_seconds,
+                recorder=recorder,
             )
         )
-        client = await stack.enter_async_context(ModelServerClient(settings.model_server))
+        client = await stack.enter_async_context(ModelServerClient(settings.model_server, observer=recorder))
 
         async def classifier(
             name: str, label: str | None, form: AnswerForm[RankedT]
@@ -96,11 +110,20 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 pool,
                 timeout=settings.predict_timeout_seconds,
                 retry_after=settings.retry_after_seconds,
+                recorder=recorder,
             )
 
         catalogue = load_catalogue(settings.catalogue_file)
         yield Services(
             settings=settings,
+            recorder=recorder,
+            exposition=exposition,
+            admission=Admission(
+                max_in_flight=settings.max_in_flight,
+                max_upload_bytes=settings.max_upload_memory_bytes,
+                retry_after=settings.retry_after_seconds,
+                recorder=recorder,
+            ),
             token_check=TokenCheck(token.get_secret_value() for token in settings.tokens),
             catalogue=catalogue,
             catalogue_documents=CatalogueDocuments(catalogue),

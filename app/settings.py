@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, description="Gateway processes that share the port.")] = 1
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], Field(description="json writes one object a line, for log collectors.")
+    ] = "text"
+    metrics: Annotated[bool, Field(description="Measure, and answer at /metrics.")] = True
 
     tokens: Annotated[
         tuple[SecretStr, ...],
@@ -92,6 +96,25 @@ class Settings(BaseSettings):
     retry_after_seconds: Annotated[int, Field(ge=1, description="What a 503 tells the caller to wait.")] = 2
 
     max_upload_bytes: Annotated[int, Field(gt=0, description="Limit of the whole request body.")] = 20_000_000
+    upload_timeout_seconds: Annotated[
+        float, Field(gt=0, description="For the whole request body to come in; beyond it, 408.")
+    ] = 30.0
+    max_in_flight: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Picture requests at a time, from the first byte of the body to the answer, in each worker "
+            "process; beyond it, 503.",
+        ),
+    ] = 128
+    max_upload_memory_bytes: Annotated[
+        int,
+        Field(
+            gt=0,
+            description="Memory for all uploads in flight, in each worker process; beyond it, 503. An upload counts "
+            "by its Content-Length, and one that has none by the largest that is allowed.",
+        ),
+    ] = 256_000_000
     max_pixels: Annotated[int, Field(gt=0, description="Width times height of a picture.")] = 50_000_000
     decode_workers: Annotated[int, Field(ge=1, description="Threads that decode pictures.")] = Field(
         default_factory=usable_cpus
@@ -99,6 +122,17 @@ class Settings(BaseSettings):
     decode_queue: Annotated[
         int, Field(ge=0, description="Pictures that may wait for a decoding thread; beyond it, 503.")
     ] = 64
+    max_large_pictures: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="How many pictures of more than large_picture_pixels are decoded at the same time, whatever "
+            "the number of threads.",
+        ),
+    ] = 1
+    large_picture_pixels: Annotated[
+        int, Field(ge=1, description="Where a picture counts as large, as far as memory goes.")
+    ] = 16_000_000
 
     catalogue_file: Annotated[Path, Field(description="The catalogue of sports.")] = SPORTS_FILE
     products_file: Annotated[
@@ -111,6 +145,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "SPORTVISION_READY_NEEDS names product, but SPORTVISION_PRODUCT_MODEL is empty: the gateway would "
                 "never be ready. Name the model, or take product out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_upload_memory(self) -> Self:
+        if self.max_upload_memory_bytes < self.max_upload_bytes:
+            raise ValueError(
+                f"SPORTVISION_MAX_UPLOAD_MEMORY_BYTES is {self.max_upload_memory_bytes:,}, less than one upload may "
+                f"take (SPORTVISION_MAX_UPLOAD_BYTES is {self.max_upload_bytes:,}): such an upload could never be "
+                "let in. Raise the first or lower the second"
             )
         return self
 

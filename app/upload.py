@@ -1,12 +1,14 @@
 """The picture out of a multipart/form-data request, read into memory and nowhere else."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
 
-from app.errors import ContentTooLarge, InvalidUpload, NotMultipart
+from app.errors import ClientClosedRequest, ContentTooLarge, InvalidUpload, NotMultipart, UploadTimeout
 
 FIELD = "file"
 _MAX_PART_HEADER_BYTES = 16_384
@@ -75,13 +77,31 @@ class _FilePart:
         self.finished = True
 
 
-async def read_picture(request: Request, max_bytes: int) -> bytes:
+def most_bytes(request: Request, max_bytes: int) -> int:
+    """Say how much `read_picture` may come to hold: known before a byte of the body is read.
+
+    Args:
+        request: The request.
+        max_bytes: Limit of the whole body.
+
+    Returns:
+        The declared length in bytes; `max_bytes` where none is declared, and 0 where it is beyond that, for then
+        nothing is read.
+    """
+    declared = request.headers.get("content-length", "")
+    if not declared.isdecimal():
+        return max_bytes
+    return int(declared) if int(declared) <= max_bytes else 0
+
+
+async def read_picture(request: Request, max_bytes: int, seconds: float) -> bytes:
     """Read the field `file` of a multipart/form-data request.
 
     Args:
         request: The request, its body not yet read.
         max_bytes: Limit of the whole body, counted as it comes in: a chunked body or a wrong Content-Length
             does not get past it.
+        seconds: How long the body may take to come in.
 
     Returns:
         The bytes of the field, at least one.
@@ -89,12 +109,22 @@ async def read_picture(request: Request, max_bytes: int) -> bytes:
     Raises:
         NotMultipart: The body is something else.
         ContentTooLarge: More than `max_bytes`; the rest is not read.
+        ClientClosedRequest: The caller went away.
+        UploadTimeout: It took longer than `seconds`.
         InvalidUpload: Malformed, or `file` is missing, empty or there more than once.
     """
     part = _FilePart(_boundary(request))
     try:
-        async for chunk in _limited(request, max_bytes):
-            part.feed(chunk)
+        async with asyncio.timeout(seconds):
+            async for chunk in _limited(request, max_bytes):
+                part.feed(chunk)
+    except TimeoutError as error:
+        raise UploadTimeout(
+            f"The request body did not come in within {seconds:g} seconds. Scale the picture down, or send it over a "
+            "faster connection."
+        ) from error
+    except ClientDisconnect as error:
+        raise ClientClosedRequest("The caller went away during the upload.") from error
     except FormParserError as error:
         raise InvalidUpload(
             f"The multipart body is malformed ({error}). Let your HTTP library build it, and do not set its "

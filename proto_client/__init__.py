@@ -19,9 +19,11 @@ from proto_client.errors import (
     ModelServerError,
     ModelServerUnavailable,
 )
+from proto_client.observer import CallObserver
 from proto_client.tensors import TensorError, from_tensor_proto, to_tensor_proto
 
 __all__ = [
+    "CallObserver",
     "ChannelSettings",
     "DeadlineExceeded",
     "InvalidReply",

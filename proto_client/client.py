@@ -1,6 +1,7 @@
 """The client: ndarrays in, ndarrays out, over gRPC."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -27,7 +28,7 @@ from proto_client.channel import (
     ChannelSettings,
     open_channel,
 )
-from proto_client.errors import InvalidReply, error_for
+from proto_client.errors import InvalidReply, ModelServerError, error_for
 from proto_client.messages import (
     GetModelMetadataRequest,
     GetModelMetadataResponse,
@@ -41,6 +42,7 @@ from proto_client.messages import (
     ReloadConfigResponse,
     TensorProto,
 )
+from proto_client.observer import CallObserver
 from proto_client.tensors import TensorError, write_tensor_proto
 
 __all__ = ["ModelServerClient"]
@@ -55,6 +57,7 @@ class _Method(Generic[_Reply]):
     Replies are parsed here, not by grpc.aio: that would turn one that cannot be parsed into None.
     """
 
+    name: str
     invoke: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
     reply: type[_Reply]
 
@@ -73,6 +76,7 @@ class ModelServerClient:
         target: host:port, or any gRPC target such as dns:///name:port.
         settings: The channel's limits and times, retries included.
         credentials: For TLS; None speaks plain text, as TF Serving does by default.
+        observer: Is told of every call.
     """
 
     def __init__(
@@ -81,9 +85,11 @@ class ModelServerClient:
         *,
         settings: ChannelSettings | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        observer: CallObserver | None = None,
     ) -> None:
         self.target = target
         self._channel = open_channel(target, settings or ChannelSettings(), credentials)
+        self._observer = observer
         self._closed = False
         self._predict = self._method(PREDICT, PredictResponse)
         self._status = self._method(GET_MODEL_STATUS, GetModelStatusResponse)
@@ -92,7 +98,7 @@ class ModelServerClient:
 
     def _method(self, path: str, reply: type[_Reply]) -> _Method[_Reply]:
         invoke: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
-        return _Method(invoke, reply)
+        return _Method(path.rpartition("/")[2], invoke, reply)
 
     async def __aenter__(self) -> Self:
         return self
@@ -154,7 +160,7 @@ class ModelServerClient:
                 write_tensor_proto(value, request.inputs[alias])
             except TensorError as error:
                 raise TensorError(f"Input {alias!r}: {error}") from error
-        return read_prediction(await self._call(self._predict, request, timeout))
+        return read_prediction(await self._call(self._predict, request, model, timeout))
 
     async def model_status(
         self,
@@ -179,7 +185,7 @@ class ModelServerClient:
         """
         request = GetModelStatusRequest()
         _fill_spec(request.model_spec, model, version, None)
-        return read_status(await self._call(self._status, request, timeout))
+        return read_status(await self._call(self._status, request, model, timeout))
 
     async def model_metadata(
         self,
@@ -206,7 +212,7 @@ class ModelServerClient:
         """
         request = GetModelMetadataRequest(metadata_field=["signature_def"])
         _fill_spec(request.model_spec, model, version, version_label)
-        return read_metadata(await self._call(self._metadata, request, timeout))
+        return read_metadata(await self._call(self._metadata, request, model, timeout))
 
     async def reload_config(
         self,
@@ -228,12 +234,34 @@ class ModelServerClient:
         Raises:
             ModelServerError: The call failed, or the server refused the configuration.
         """
-        reply = await self._call(self._reload, ReloadConfigRequest(config=config), timeout)
+        reply = await self._call(self._reload, ReloadConfigRequest(config=config), "", timeout)
         code = status_code(reply.status.error_code)
         if code is not grpc.StatusCode.OK:
             raise error_for(code, reply.status.error_message)
 
     async def _call(
+        self,
+        method: _Method[_Reply],
+        request: Message,
+        model: str,
+        timeout: float,  # noqa: ASYNC109 - see predict
+    ) -> _Reply:
+        if self._observer is None:
+            return await self._send(method, request, timeout)
+        started = time.perf_counter()
+        code = grpc.StatusCode.CANCELLED
+        try:
+            reply = await self._send(method, request, timeout)
+            code = grpc.StatusCode.OK
+        except ModelServerError as error:
+            code = error.code
+            raise
+        finally:
+            seconds = time.perf_counter() - started
+            self._observer.call_ended(method=method.name, model=model, code=code, seconds=seconds)
+        return reply
+
+    async def _send(
         self,
         method: _Method[_Reply],
         request: Message,

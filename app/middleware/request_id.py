@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import InternalError, problem_response
+from app.logs import current_request_id
 
 HEADER = "X-Request-ID"
 # What a caller may choose: enough for UUIDs, ULIDs and trace ids, nothing that could forge a log line.
@@ -31,6 +32,7 @@ class RequestIdMiddleware:
         request_id = given if _ACCEPTABLE.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         started = False
+        log_context = current_request_id.set(request_id)
 
         async def send_with_id(message: Message) -> None:
             nonlocal started
@@ -43,10 +45,12 @@ class RequestIdMiddleware:
             await self._app(scope, receive, send_with_id)
         except Exception:
             # Starlette's own last resort stands outside this middleware and would answer without the id.
-            _log.exception("request %s failed", request_id)
+            _log.exception("request failed")
             if started:
                 raise
             problem = InternalError(
                 "The fault is ours, and it is logged under the request_id. Sending the same again may help."
             )
             await problem_response(problem, request_id)(scope, receive, send_with_id)
+        finally:
+            current_request_id.reset(log_context)

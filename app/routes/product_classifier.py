@@ -36,7 +36,7 @@ async def predict_product(
     The headers tell which version of which model answered (`X-Model-Version`, `X-Model-Name`) and where the time
     went (`Server-Timing`, in milliseconds).
     """
-    ranking = await rank_upload(request, response, services.settings, services.product_classifier)
+    ranking = await rank_upload(request, response, services, services.product_classifier)
     return ProductPrediction(data=[_product(ranked) for ranked in likeliest(ranking, top_k, threshold)])
 
 

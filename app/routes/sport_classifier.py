@@ -33,7 +33,7 @@ async def predict_sport(
     The headers tell which version of which model answered (`X-Model-Version`, `X-Model-Name`) and where the time
     went (`Server-Timing`, in milliseconds).
     """
-    ranking = await rank_upload(request, response, services.settings, services.sport_classifier)
+    ranking = await rank_upload(request, response, services, services.sport_classifier)
     return SportPrediction(
         data=[_sport(ranked, services.catalogue) for ranked in likeliest(ranking, top_k, threshold)]
     )

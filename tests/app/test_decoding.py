@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import app.decoding
 from app.decoding import DecodePool
 from app.errors import ServiceUnavailable
+from app.metrics.recorder import Recorder
 from app.settings import Settings
 from tests.support.gateway import PREDICT, gateway_client
 from tests.support.pictures import grey_jpeg
@@ -28,8 +30,13 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     event.set()
 
 
+def pool_of(**changes: Any) -> DecodePool:
+    usual = {"max_pixels": 100, "large_pixels": 100, "max_large": 1, "retry_after": 1, "recorder": Recorder()}
+    return DecodePool(**{**usual, **changes})
+
+
 async def test_beyond_workers_and_queue_it_is_busy(gate: threading.Event) -> None:
-    with DecodePool(workers=2, queue=3, max_pixels=100, retry_after=7) as pool:
+    with pool_of(workers=2, queue=3, retry_after=7) as pool:
         waiting = [asyncio.create_task(pool.decode(b"", height=2, width=2)) for _ in range(5)]
         await asyncio.sleep(0)
         with pytest.raises(ServiceUnavailable) as caught:
@@ -41,7 +48,7 @@ async def test_beyond_workers_and_queue_it_is_busy(gate: threading.Event) -> Non
 
 
 async def test_a_caller_who_gave_up_leaves_the_queue(gate: threading.Event) -> None:
-    with DecodePool(workers=1, queue=1, max_pixels=100, retry_after=1) as pool:
+    with pool_of(workers=1, queue=1) as pool:
         busy = asyncio.create_task(pool.decode(b"", height=2, width=2))
         queued = asyncio.create_task(pool.decode(b"", height=2, width=2))
         await asyncio.sleep(0)

@@ -58,30 +58,30 @@ async def test_the_picture_survives_any_cutting_of_the_body(data: bytes, cuts: l
     body = form(("other", b"--frontie\r\n"), ("file", data))
     places = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
     chunks = [body[start:end] for start, end in itertools.pairwise(places)]
-    assert await read_picture(request_of(chunks), 10_000) == data
+    assert await read_picture(request_of(chunks), 10_000, 10) == data
 
 
 async def test_a_part_without_a_filename_counts_too() -> None:
     body = form(("file", b"bytes")).replace(b'; filename="a.jpg"', b"")
-    assert await read_picture(request_of([body]), 10_000) == b"bytes"
+    assert await read_picture(request_of([body]), 10_000, 10) == b"bytes"
 
 
 async def test_the_limit_is_of_the_whole_body() -> None:
     body = form(("file", b"x" * 100))
-    assert await read_picture(request_of([body]), len(body)) == b"x" * 100
+    assert await read_picture(request_of([body]), len(body), 10) == b"x" * 100
     with pytest.raises(ContentTooLarge):
-        await read_picture(request_of([body]), len(body) - 1)
+        await read_picture(request_of([body]), len(body) - 1, 10)
 
 
 async def test_a_declared_length_over_the_limit_is_refused_unread() -> None:
     request = request_of([], {"content-length": "1001"})
     with pytest.raises(ContentTooLarge, match="1,001 bytes"):
-        await read_picture(request, 1000)
+        await read_picture(request, 1000, 10)
 
 
 async def test_a_lying_length_does_not_get_past_the_limit() -> None:
     with pytest.raises(ContentTooLarge):
-        await read_picture(request_of([form(("file", b"x" * 2000))], {"content-length": "10"}), 1000)
+        await read_picture(request_of([form(("file", b"x" * 2000))], {"content-length": "10"}), 1000, 10)
 
 
 async def test_what_exceeds_the_limit_is_not_read() -> None:
@@ -95,7 +95,7 @@ async def test_what_exceeds_the_limit_is_not_read() -> None:
     request = request_of([])
     request._receive = receive
     with pytest.raises((ContentTooLarge, InvalidUpload)):
-        await read_picture(request, 1000)
+        await read_picture(request, 1000, 10)
     assert read <= 11
 
 

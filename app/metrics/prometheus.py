@@ -1,0 +1,117 @@
+"""The recorder that keeps what it is told, for Prometheus."""
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+
+import grpc
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from app.metrics.instruments import Instruments
+from app.metrics.predictions import PredictionMetrics
+from app.metrics.recorder import Recorder, ShedReason, Stage
+
+#: Where the worker processes that share a port keep their values, so that each can show those of all. The library
+#: reads it too, when it is imported.
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds that one process works under; shown beside what they bound, so that alerts need no numbers.
+
+    Attributes:
+        work: Picture requests in flight.
+        upload_bytes: Bytes set aside for uploads.
+        decode_queue: Pictures that wait for a decoding thread.
+        decode_workers: Decoding threads.
+    """
+
+    work: int
+    upload_bytes: int
+    decode_queue: int
+    decode_workers: int
+
+
+class PrometheusRecorder(Recorder):
+    """Keeps measurements in a registry of its own.
+
+    Attributes:
+        registry: What this process has measured.
+        shared_folder: Where all workers of this gateway keep their measurements; None for a single process.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.registry = CollectorRegistry()
+        self.shared_folder = os.environ.get(FOLDER_VARIABLE)
+        self._instruments = to = Instruments(self.registry)
+        to.work_limit.set(limits.work)
+        to.upload_memory_limit.set(limits.upload_bytes)
+        to.decode_queue_limit.set(limits.decode_queue)
+        to.decode_workers.set(limits.decode_workers)
+        self._waiting = to.pictures.labels("waiting")
+        self._running = to.pictures.labels("running")
+        self._predictions = PredictionMetrics(to.top1, to.classes, removable=self.shared_folder is None)
+        # To look a series up by its labels takes the library longer than to count in it. All of these labels are few.
+        self._request = lru_cache(256)(self._request_series)
+        self._stage = lru_cache(64)(to.stage_seconds.labels)
+        self._call = lru_cache(256)(self._call_series)
+
+    def _request_series(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+        to = self._instruments
+        status_class = f"{status // 100}xx"
+        return to.requests.labels(route, method, status), to.request_seconds.labels(route, status_class)
+
+    def _call_series(self, model: str, method: str, code: str) -> tuple[Counter, Histogram]:
+        to = self._instruments
+        return to.calls.labels(model, method, code), to.call_seconds.labels(model, method)
+
+    def request_started(self) -> None:
+        """See `Recorder`."""
+        self._instruments.requests_in_flight.inc()
+
+    def request_ended(self, *, route: str, method: str, status: int, seconds: float) -> None:
+        """See `Recorder`."""
+        self._instruments.requests_in_flight.dec()
+        counter, histogram = self._request(route, method, status)
+        counter.inc()
+        histogram.observe(seconds)
+
+    def work_changed(self, *, in_flight: int, upload_bytes: int) -> None:
+        """See `Recorder`."""
+        if in_flight:
+            self._instruments.work.inc(in_flight)
+        self._instruments.upload_memory.inc(upload_bytes)
+
+    def shed(self, reason: ShedReason) -> None:
+        """See `Recorder`."""
+        self._instruments.shed.labels(reason).inc()
+
+    def uploaded(self, size: int) -> None:
+        """See `Recorder`."""
+        self._instruments.upload_bytes.observe(size)
+
+    def stage(self, stage: Stage, model: str, seconds: float) -> None:
+        """See `Recorder`."""
+        self._stage(stage, model).observe(seconds)
+
+    def pictures_changed(self, *, waiting: int, running: int) -> None:
+        """See `Recorder`."""
+        if waiting:
+            self._waiting.inc(waiting)
+        if running:
+            self._running.inc(running)
+
+    def predicted(self, *, model: str, version: int, class_id: str, probability: float) -> None:
+        """See `Recorder`."""
+        self._predictions.add(model, version, class_id, probability)
+
+    def call_ended(self, *, method: str, model: str, code: grpc.StatusCode, seconds: float) -> None:
+        """See `Recorder`."""
+        counter, histogram = self._call(model, method, code.name)
+        counter.inc()
+        histogram.observe(seconds)
+
+    def call_retried(self, *, method: str, model: str) -> None:
+        """See `Recorder`."""
+        self._instruments.retries.labels(model, method).inc()

@@ -1,0 +1,47 @@
+"""What can be recorded, and the recorder that records nothing."""
+
+from typing import Literal
+
+import grpc
+
+Stage = Literal["read", "queue", "decode", "inference", "encode"]
+ShedReason = Literal["in_flight", "upload_memory", "decode_queue"]
+
+
+class Recorder:
+    """Takes measurements and forgets them: the one that is used where metrics are switched off.
+
+    Subclasses keep them. Every method may be called from the event loop or from a decoding thread, is quick and never
+    raises. None is ever handed a token, a byte of a picture or anything else that a caller chose freely: `route` is
+    a route's template, and models and classes are named by the settings and by the model server.
+    """
+
+    def request_started(self) -> None:
+        """A request came in."""
+
+    def request_ended(self, *, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered, or its connection broke."""
+
+    def work_changed(self, *, in_flight: int, upload_bytes: int) -> None:
+        """So many more (or fewer) picture requests are in flight, with so many bytes set aside for them."""
+
+    def shed(self, reason: ShedReason) -> None:
+        """A request was refused because a bound was reached."""
+
+    def uploaded(self, size: int) -> None:
+        """A picture of so many bytes was read whole."""
+
+    def stage(self, stage: Stage, model: str, seconds: float) -> None:
+        """A stage of a picture's way took so long."""
+
+    def pictures_changed(self, *, waiting: int, running: int) -> None:
+        """So many more (or fewer) pictures wait for a decoding thread, or are being decoded."""
+
+    def predicted(self, *, model: str, version: int, class_id: str, probability: float) -> None:
+        """A version answered, with this class as the likeliest."""
+
+    def call_ended(self, *, method: str, model: str, code: grpc.StatusCode, seconds: float) -> None:
+        """A gRPC call ended (see `proto_client.CallObserver`)."""
+
+    def call_retried(self, *, method: str, model: str) -> None:
+        """A gRPC call is tried once more (see `proto_client.CallObserver`)."""
