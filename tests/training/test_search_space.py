@@ -124,7 +124,8 @@ def test_the_parameter_that_decides_weighs_most() -> None:
 
 def test_the_spread_of_seeds() -> None:
     spread = Spread.of([0.8, 0.82, 0.84])
-    assert (spread.mean, spread.deviation) == (pytest.approx(0.82), pytest.approx(0.02))
+    assert spread.mean == pytest.approx(0.82)
+    assert spread.deviation == pytest.approx(0.02)
     assert spread.share() == "82.0% ± 2.00"
     assert spread.number() == "0.8200 ± 0.0200"
     alone = Spread.of([0.5])

@@ -25,17 +25,19 @@ from training.views import ORIGINAL, training_views
 _BEST_RUN = "best"
 
 
-def add_search_options(
+def add_head_search_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of a search of heads to a parser that has those of `train`."""
+    _add_options(command, HEAD_PARAMETERS, trials=40, finalists=3)
+
+
+def add_finetune_search_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of a search of fine-tuning to a parser that has those of `finetune`."""
+    _add_options(command, FINETUNE_PARAMETERS, trials=20, finalists=0)
+
+
+def _add_options(
     command: argparse.ArgumentParser, parameters: Sequence[str], *, trials: int, finalists: int
 ) -> None:
-    """Add the options of a search to a parser that has those of what is searched.
-
-    Args:
-        command: The parser.
-        parameters: The names of what is drawn.
-        trials: How many trials by default.
-        finalists: How many finalists by default.
-    """
     command.add_argument(
         "--trials", type=int, default=trials, help="how many trials in the end (%(default)s)"
     )
@@ -171,7 +173,7 @@ def _repeat(options: argparse.Namespace, command: str, parameters: Sequence[str]
 
     def repeat(arguments: Sequence[str]) -> list[str]:
         own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-        add_search_options(own, parameters, trials=0, finalists=0)
+        _add_options(own, parameters, trials=0, finalists=0)
         for flag in ["--run", *(word for word in arguments if word.startswith("--"))]:
             own.add_argument(flag, nargs="+")
         _, rest = own.parse_known_args(options.given[2:])

@@ -31,7 +31,7 @@ def loss_axis(trials: Sequence[FrozenTrial], name: str = "validation loss") -> A
 def history(trials: Sequence[FrozenTrial]) -> Markup:
     """Draw the loss of each trial by its number, and the best up to it."""
     y = loss_axis(trials)
-    x = _linear("trial", 0, max((trial.number for trial in trials), default=1) or 1)
+    x = _linear("trial", 0, max([1, *(trial.number for trial in trials)]), whole=True)
     best: list[tuple[float, float]] = []
     lowest = math.inf
     for trial in trials:
@@ -46,8 +46,8 @@ def history(trials: Sequence[FrozenTrial]) -> Markup:
 def curves(trials: Sequence[FrozenTrial]) -> Markup:
     """Draw the loss of each trial by epoch or pass."""
     y = loss_axis(trials)
-    last = max((step for trial in trials for step in trial.intermediate_values), default=1)
-    x = _linear("epoch", 0, max(2, last))
+    last = max([2, *(step for trial in trials for step in trial.intermediate_values)])
+    x = _linear("epoch", 0, last, whole=True)
     marks = [
         _line(sorted(trial.intermediate_values.items()), x, y, _class_of(trial, "line"))
         for trial in trials
@@ -130,8 +130,8 @@ def _places(name: str, trials: Sequence[FrozenTrial]) -> dict[int, float]:
     return places
 
 
-def _linear(name: str, low: float, high: float) -> Axis:
-    rough = (high - low) / 5
+def _linear(name: str, low: float, high: float, *, whole: bool = False) -> Axis:
+    rough = max((high - low) / 5, 1.0 if whole else 0.0)
     power = 10 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
     digits = max(0, -math.floor(math.log10(step)))

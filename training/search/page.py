@@ -1,5 +1,6 @@
 """The page of a search: the best settings, the trials, what mattered, and a table."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from training import report
+from training.optimizers import OPTIMIZERS
 from training.report.markup import Markup, element, join
 from training.report.pieces import figure, percent, table
 from training.search import drawing
 from training.search.importance import BEST, FEWEST, value_of
 from training.search.space import TEXTS
 
+_SEARCHED = {"train": "heads", "finetune": "fine-tuning"}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -26,13 +29,13 @@ def write_page(outcome: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> str
     Returns:
         HTML, complete, that loads nothing from elsewhere.
     """
-    title = f"Search of {outcome['searched']}"
+    title = f"Search of {_SEARCHED[outcome['searched']]}"
     parts: list[tuple[str, str, Markup | None]] = [
         ("best", "The best settings", _best(outcome)),
         ("seeds", "The same with other seeds", _seeds(outcome)),
         ("mattered", "What mattered", _mattered(outcome)),
         ("history", "The trials", _history(trials)),
-        ("values", "Value by value", _values(trials)),
+        ("values", "Value by value", _values(outcome, trials)),
         ("table", "All trials", _table(outcome, trials)),
     ]
     css = [
@@ -135,13 +138,22 @@ def _history(trials: Sequence[FrozenTrial]) -> Markup:
     )
 
 
-def _values(trials: Sequence[FrozenTrial]) -> Markup:
+def _values(outcome: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> Markup:
     names = _names(trials)
-    return element(
-        "div",
-        [figure(drawing.slice_of(name, trials), TEXTS.get(name, name)) for name in names],
-        class_="plots",
-    )
+    terms = None
+    if outcome["searched"] == "train":
+        scales = ", ".join(
+            f"{name} {known.scale:g}"
+            for name, known in OPTIMIZERS.items()
+            if not math.isclose(known.scale, 1)
+        )
+        terms = element(
+            "p",
+            "Learning rates and weight decays are drawn in AdamW's terms, here and in the table: rates are then "
+            f"multiplied, and decays divided, by what is usual for the optimiser ({scales}).",
+        )
+    drawings = [figure(drawing.slice_of(name, trials), TEXTS.get(name, name)) for name in names]
+    return join(terms, element("div", drawings, class_="plots"))
 
 
 def _table(outcome: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> Markup:
