@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 
 from tests.training.pictures import coloured_noise, png, write_class_folders
 from training import conversion
+from training.backbones import BackboneSettings, build_backbone
 from training.command import main
 from training.conversion import write_records
 from training.data import Dataset, read_class_folders
 from training.errors import DataError
+from training.pipeline import read_split
+from training.pixels import decoded_pixels
 from training.reading import locate, read_data, reader_by_name
 from training.records import read_records, serialised_example
 from training.shards import Frame, ShardError, find_shards, read_frames, write_frame
@@ -329,3 +333,38 @@ def test_the_command_converts(tmp_path: Path, folders: Dataset, capsys: pytest.C
     assert {(one.source, one.licence) for one in data.pictures} == {("web", "CC0")}
     with pytest.raises(DataError, match="no examples of task 'product'"):
         read_data(tmp_path / "shards", None, task="product")
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+def test_training_from_shards_gives_the_same_split_and_head_as_from_files(
+    tmp_path: Path, folders: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_records(folders, tmp_path / "shards", shard_bytes=2000)
+    weights = tmp_path / "random.weights.h5"
+    build_backbone(BackboneSettings("MobileNet", "none", 32, 32)).save_weights(weights)
+    for source in ("folders", "shards"):
+        options = {
+            "--data": tmp_path / source,
+            "--cache": tmp_path / f"cache-{source}",
+            "--run": tmp_path / f"run-{source}",
+            "--backbone": "MobileNet",
+            "--backbone-weights": weights,
+            "--size": 32,
+            "--crops": 0,
+            "--alike-cosine": 1.1,
+            "--hidden": 0,
+            "--epochs": 1,
+        }
+        assert main(["train", *(str(part) for pair in options.items() for part in pair)]) == 0
+    for name in ("split.csv", "head.npz"):
+        written = [(tmp_path / f"run-{source}" / name).read_bytes() for source in ("folders", "shards")]
+        assert written[0] == written[1]
+    tested = read_split(tmp_path / "run-folders" / "split.csv", tmp_path / "shards", "all")
+    assert [one.read() for one in tested] == [one.read() for one in folders.pictures]
+    with pytest.raises(DataError, match="15 of the 15 pictures"):
+        read_split(tmp_path / "run-folders" / "split.csv", tmp_path, "all")
+    left, right = (
+        decoded_pixels(pictures, tmp_path / "pixels" / str(number), 16, 16, progress=False)
+        for number, pictures in enumerate((tested, folders.pictures))
+    )
+    np.testing.assert_array_equal(left, right)

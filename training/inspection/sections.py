@@ -106,7 +106,7 @@ def near(report: Mapping[str, Any], thumbnail: Thumbnail) -> Section:
         element(
             "p",
             f"{found['pairs']:,} pairs have 64-bit difference hashes that differ in at most {found['distance']} "
-            f"bits, also with one mirrored. {found['likely']:,} are likely: shrunk to 16 × 16 pixels, the two correlate by "
+            f"bits, also with one mirrored. {found['likely']:,} are likely: shrunk to 16 × 16, the two correlate by "
             f"{bound} or more. The others mostly share a composition only, and so do things that were all "
             f"photographed before one plain background. Look before you delete.{plain}",
         ),
