@@ -83,7 +83,9 @@ def read_torch_weights(path: Path) -> dict[str, NDArray[Any]]:
 
 def _read(file: BinaryIO) -> dict[str, NDArray[Any]]:
     if file.read(len(_ZIP)) == _ZIP:
-        raise ValueError("it is in the newer one; torch.save(..., _use_new_zipfile_serialization=False) writes this")
+        raise ValueError(
+            "it is in the newer one; torch.save(..., _use_new_zipfile_serialization=False) writes this"
+        )
     file.seek(0)
     if _Unpickler(file).load() != _MAGIC:
         raise ValueError("it does not start as one")
