@@ -9,9 +9,10 @@ import pytest
 
 import app.decoding
 from app.decoding import DecodePool
-from app.errors import ServiceUnavailable
+from app.errors import ServiceUnavailable, TooManyPixels
 from app.metrics.recorder import Recorder
 from app.settings import Settings
+from preprocessing import TooManyPixelsError
 from tests.support.gateway import PREDICT, gateway_client
 from tests.support.pictures import grey_jpeg
 
@@ -59,6 +60,38 @@ async def test_a_caller_who_gave_up_leaves_the_queue(gate: threading.Event) -> N
         assert not third.done()
         gate.set()
         await asyncio.gather(busy, third)
+
+
+async def test_large_pictures_wait_for_one_another_and_small_ones_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    large_gate, entered = threading.Event(), threading.Semaphore(0)
+    running = 0
+
+    def decode(picture: bytes, *, height: int, width: int, max_pixels: int) -> np.ndarray:
+        nonlocal running
+        if len(picture) > max_pixels:
+            raise TooManyPixelsError(f"more than {max_pixels}")
+        if len(picture) > 10:
+            running += 1
+            assert running == 1
+            entered.release()
+            assert large_gate.wait(30)
+            running -= 1
+        return np.zeros((height, width, 3), np.uint8)
+
+    monkeypatch.setattr(app.decoding, "decode_picture", decode)
+    with pool_of(workers=3, queue=3, large_pixels=10) as pool:
+        large = [asyncio.create_task(pool.decode(b"x" * 11, height=1, width=1)) for _ in range(2)]
+        await asyncio.to_thread(entered.acquire)
+        assert (await pool.decode(b"x" * 10, height=2, width=1)).image.shape == (2, 1, 3)
+        assert not any(task.done() for task in large)
+        large_gate.set()
+        first, second = await asyncio.gather(*large)
+        # The wait for the other counts as a wait.
+        assert max(first.queue_seconds, second.queue_seconds) > min(first.queue_seconds, second.queue_seconds)
+        with pytest.raises(TooManyPixels, match="more than 100"):
+            await pool.decode(b"x" * 101, height=1, width=1)
 
 
 async def test_health_answers_while_every_decoding_thread_is_busy(

@@ -51,6 +51,13 @@ def test_the_documented_limits_are_the_defaults() -> None:
     assert (settings.max_upload_bytes, settings.max_pixels) == (20_000_000, 50_000_000)
 
 
+def test_the_memory_for_uploads_must_hold_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPORTVISION_TOKENS", "0123456789abcdef")
+    monkeypatch.setenv("SPORTVISION_MAX_UPLOAD_MEMORY_BYTES", "19999999")
+    with pytest.raises(ValidationError, match="could never be let in"):
+        Settings()
+
+
 @pytest.mark.parametrize(
     ("needs", "model", "words"),
     [

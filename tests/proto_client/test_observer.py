@@ -1,0 +1,78 @@
+"""What an observer of the client's calls is told."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+
+from proto_client import ModelServerClient, ModelServerError
+from proto_client.messages import ModelServerConfig
+from tests.proto_client.conftest import TIMEOUT, picture
+from tests.support.fake_backend import FakeBackend, Method
+
+
+class Notes:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[str, str, str]] = []
+        self.retried: list[tuple[str, str]] = []
+        self.seconds = 0.0
+
+    def call_ended(self, *, method: str, model: str, code: grpc.StatusCode, seconds: float) -> None:
+        self.ended.append((method, model, code.name))
+        self.seconds += seconds
+
+    def call_retried(self, *, method: str, model: str) -> None:
+        self.retried.append((method, model))
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+async def watched(backend: FakeBackend, notes: Notes) -> AsyncIterator[ModelServerClient]:
+    async with ModelServerClient(backend.target, observer=notes) as client:
+        yield client
+
+
+async def test_every_call_is_told_once_with_its_model_and_code(
+    watched: ModelServerClient, notes: Notes
+) -> None:
+    await watched.predict({"images": picture()}, model="sports", timeout=TIMEOUT)
+    await watched.model_metadata("sports", timeout=TIMEOUT)
+    await watched.model_status("sports", timeout=TIMEOUT)
+    await watched.reload_config(ModelServerConfig(), timeout=TIMEOUT)
+    with pytest.raises(ModelServerError):
+        await watched.predict({"images": picture()}, model="none", timeout=TIMEOUT)
+    assert notes.ended == [
+        ("Predict", "sports", "OK"),
+        ("GetModelMetadata", "sports", "OK"),
+        ("GetModelStatus", "sports", "OK"),
+        ("HandleReloadConfigRequest", "", "OK"),
+        ("Predict", "none", "NOT_FOUND"),
+    ]
+    assert notes.seconds > 0
+    assert not notes.retried
+
+
+async def test_a_call_given_up_ends_as_cancelled(
+    backend: FakeBackend, watched: ModelServerClient, notes: Notes
+) -> None:
+    with backend.hold(Method.PREDICT):
+        task = asyncio.create_task(watched.predict({"images": picture()}, model="sports", timeout=TIMEOUT))
+        await backend.wait_calls(Method.PREDICT, 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert notes.ended == [("Predict", "sports", "CANCELLED")]
+
+
+async def test_a_deadline_that_passes(backend: FakeBackend, watched: ModelServerClient, notes: Notes) -> None:
+    with backend.hold(Method.PREDICT), pytest.raises(ModelServerError):
+        await watched.predict({"images": picture()}, model="sports", timeout=0.1)
+    assert notes.ended == [("Predict", "sports", "DEADLINE_EXCEEDED")]
+    assert notes.seconds >= 0.1
