@@ -1,7 +1,7 @@
-"""Builds our kustomizations, so that the tests need no kustomize binary: what `kustomize build` gives, for what we use.
+"""Builds our kustomizations as `kustomize build` does, so that the tests need no such binary.
 
-Anything else is refused by name, never passed over. test_kustomize.py compares the outcome with that of the real one
-where `kubectl` or `kustomize` is installed. The rules are those of https://kubectl.docs.kubernetes.io/references/kustomize/.
+It knows what we use. All else is refused by name, never passed over. Where `kubectl` or `kustomize` is installed,
+test_kustomize.py compares the outcome with theirs. The rules: https://kubectl.docs.kubernetes.io/references/kustomize/
 """
 
 import hashlib
