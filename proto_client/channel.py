@@ -25,13 +25,13 @@ _MAX_ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How gRPC repeats a call that met UNAVAILABLE or RESOURCE_EXHAUSTED; never beyond the call's deadline.
+    """How a call that met UNAVAILABLE or RESOURCE_EXHAUSTED is repeated; never beyond the call's deadline.
 
     Predict, GetModelStatus and GetModelMetadata change nothing on the server, so they are safe to repeat; a
-    reload of the configuration is never repeated. gRPC spreads each wait at random (gRFC A6).
+    reload of the configuration is never repeated. Each wait is spread at random, by a fifth either way.
 
     Attributes:
-        attempts: How often a call is tried in all, 1 (no retries) to 5 (gRPC's own limit).
+        attempts: How often a call is tried in all, 1 (no retries) to 5.
         initial_backoff: The wait before the first retry, in seconds.
         max_backoff: The longest wait, in seconds.
         multiplier: By how much the wait grows with each retry.
@@ -116,28 +116,6 @@ def _options(settings: ChannelSettings) -> list[tuple[str, int | str]]:
         # By default channels of one process share connections and their backoff; a closed client must leave
         # no trace.
         ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.service_config", json.dumps(_service_config(settings.retry))),
+        # pick_first would pin all calls to one of several servers behind a DNS name.
+        ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
     ]
-
-
-def _service_config(retry: RetryPolicy) -> dict[str, object]:
-    """A service config as gRPC's service_config.proto defines it."""
-    # pick_first would pin all calls to one of several servers behind a DNS name.
-    config: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
-    if retry.attempts > 1:
-        methods = [
-            path.removeprefix("/").split("/") for path in (PREDICT, GET_MODEL_METADATA, GET_MODEL_STATUS)
-        ]
-        config["methodConfig"] = [
-            {
-                "name": [{"service": service, "method": method} for service, method in methods],
-                "retryPolicy": {
-                    "maxAttempts": retry.attempts,
-                    "initialBackoff": f"{retry.initial_backoff:.9f}s",
-                    "maxBackoff": f"{retry.max_backoff:.9f}s",
-                    "backoffMultiplier": retry.multiplier,
-                    "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
-                },
-            }
-        ]
-    return config

@@ -26,6 +26,7 @@ from proto_client.channel import (
     PREDICT,
     RELOAD_CONFIG,
     ChannelSettings,
+    RetryPolicy,
     open_channel,
 )
 from proto_client.errors import InvalidReply, ModelServerError, error_for
@@ -43,11 +44,14 @@ from proto_client.messages import (
     TensorProto,
 )
 from proto_client.observer import CallObserver
+from proto_client.retrying import with_retries
 from proto_client.tensors import TensorError, write_tensor_proto
 
 __all__ = ["ModelServerClient"]
 
 _Reply = TypeVar("_Reply", bound=Message)
+
+_ONCE = RetryPolicy(attempts=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class _Method(Generic[_Reply]):
     """
 
     name: str
+    repeatable: bool
     invoke: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
     reply: type[_Reply]
 
@@ -88,17 +93,19 @@ class ModelServerClient:
         observer: CallObserver | None = None,
     ) -> None:
         self.target = target
-        self._channel = open_channel(target, settings or ChannelSettings(), credentials)
+        settings = settings or ChannelSettings()
+        self._retry = settings.retry
+        self._channel = open_channel(target, settings, credentials)
         self._observer = observer
         self._closed = False
         self._predict = self._method(PREDICT, PredictResponse)
         self._status = self._method(GET_MODEL_STATUS, GetModelStatusResponse)
         self._metadata = self._method(GET_MODEL_METADATA, GetModelMetadataResponse)
-        self._reload = self._method(RELOAD_CONFIG, ReloadConfigResponse)
+        self._reload = self._method(RELOAD_CONFIG, ReloadConfigResponse, repeatable=False)
 
-    def _method(self, path: str, reply: type[_Reply]) -> _Method[_Reply]:
+    def _method(self, path: str, reply: type[_Reply], *, repeatable: bool = True) -> _Method[_Reply]:
         invoke: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
-        return _Method(path.rpartition("/")[2], invoke, reply)
+        return _Method(path.rpartition("/")[2], repeatable, invoke, reply)
 
     async def __aenter__(self) -> Self:
         return self
@@ -246,44 +253,59 @@ class ModelServerClient:
         model: str,
         timeout: float,  # noqa: ASYNC109 - see predict
     ) -> _Reply:
-        if self._observer is None:
-            return await self._send(method, request, timeout)
         started = time.perf_counter()
         code = grpc.StatusCode.CANCELLED
         try:
-            reply = await self._send(method, request, timeout)
+            reply = await self._send(method, request, model, timeout)
             code = grpc.StatusCode.OK
         except ModelServerError as error:
             code = error.code
             raise
         finally:
-            seconds = time.perf_counter() - started
-            self._observer.call_ended(method=method.name, model=model, code=code, seconds=seconds)
+            if self._observer is not None:
+                seconds = time.perf_counter() - started
+                self._observer.call_ended(method=method.name, model=model, code=code, seconds=seconds)
         return reply
 
     async def _send(
         self,
         method: _Method[_Reply],
         request: Message,
+        model: str,
         timeout: float,  # noqa: ASYNC109 - see predict
     ) -> _Reply:
-        if self._closed:
-            raise error_for(grpc.StatusCode.CANCELLED, "The client is closed.")
-        call = method.invoke(request.SerializeToString(), timeout=timeout)
+        content = request.SerializeToString()
+
+        async def attempt(seconds: float) -> bytes:
+            return await self._attempt(method.invoke, content, seconds)
+
+        def on_retry() -> None:
+            if self._observer is not None:
+                self._observer.call_retried(method=method.name, model=model)
+
+        policy = self._retry if method.repeatable else _ONCE
         try:
-            content = await call
+            reply = await with_retries(attempt, policy=policy, seconds=timeout, on_retry=on_retry)
         except grpc.aio.AioRpcError as error:
             raise error_for(error.code(), error.details()) from error
+        try:
+            return method.reply.FromString(reply)
+        except DecodeError as error:
+            raise InvalidReply(f"The reply is no {method.reply.DESCRIPTOR.name}: {error}") from error
+
+    async def _attempt(
+        self, invoke: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", content: bytes, seconds: float
+    ) -> bytes:
+        if self._closed:
+            raise error_for(grpc.StatusCode.CANCELLED, "The client is closed.")
+        try:
+            return await invoke(content, timeout=seconds)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and not task.cancelling():
                 # Closing the channel cancels its calls; the caller was not cancelled, and must not seem so.
                 raise error_for(grpc.StatusCode.CANCELLED, "The client was closed during the call.") from None
             raise
-        try:
-            return method.reply.FromString(content)
-        except DecodeError as error:
-            raise InvalidReply(f"The reply is no {method.reply.DESCRIPTOR.name}: {error}") from error
 
 
 def _fill_spec(spec: ModelSpec, model: str, version: int | None, version_label: str | None) -> None:

@@ -83,6 +83,14 @@ async def test_a_model_server_that_is_away_shows(client: httpx.AsyncClient, back
     await backend.start()
 
 
+async def test_retries_show(client: httpx.AsyncClient, backend: FakeBackend) -> None:
+    backend.fail(Method.PREDICT, grpc.StatusCode.RESOURCE_EXHAUSTED, "Server Threadpool Exhausted", times=2)
+    assert (await client.post(PREDICT, files={"file": grey_jpeg(0)})).status_code == 200
+    found = await scrape(client)
+    assert found.value("grpc_retries_total", model=MODEL, method="Predict") == 2
+    assert found.value("grpc_calls_total", model=MODEL, method="Predict", code="OK") == 1
+
+
 async def test_a_call_that_its_caller_gave_up_is_counted_as_cancelled(
     backend: FakeBackend, client: httpx.AsyncClient
 ) -> None:

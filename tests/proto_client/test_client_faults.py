@@ -88,9 +88,21 @@ async def test_the_deadline_bounds_the_retries(backend: FakeBackend) -> None:
     # Without the deadline the second attempt would come minutes later.
     settings = ChannelSettings(retry=RetryPolicy(initial_backoff=600, max_backoff=600))
     async with ModelServerClient(backend.target, settings=settings) as client:
-        with pytest.raises(DeadlineExceeded):
+        with pytest.raises(ModelServerUnavailable, match="later"):
             await client.predict({"images": picture()}, model="sports", timeout=0.5)
     assert backend.calls[Method.PREDICT] == 1
+
+
+async def test_closing_between_two_attempts_ends_the_call(backend: FakeBackend) -> None:
+    backend.fail(Method.PREDICT, grpc.StatusCode.UNAVAILABLE, "later")
+    settings = ChannelSettings(retry=RetryPolicy(initial_backoff=0.2, max_backoff=0.2))
+    client = ModelServerClient(backend.target, settings=settings)
+    calling = asyncio.create_task(CALLS[Method.PREDICT](client))
+    await backend.wait_calls(Method.PREDICT, 1)
+    await client.close(grace=TIMEOUT)
+    with pytest.raises(ModelServerError) as caught:
+        await calling
+    assert caught.value.code is grpc.StatusCode.CANCELLED
 
 
 async def test_a_deadline_that_passes_at_the_server(backend: FakeBackend, client: ModelServerClient) -> None:

@@ -59,6 +59,19 @@ async def test_every_call_is_told_once_with_its_model_and_code(
     assert not notes.retried
 
 
+async def test_retries_are_told_one_by_one(
+    backend: FakeBackend, watched: ModelServerClient, notes: Notes
+) -> None:
+    backend.fail(Method.PREDICT, grpc.StatusCode.RESOURCE_EXHAUSTED, "Server Threadpool Exhausted", times=2)
+    await watched.predict({"images": picture()}, model="sports", timeout=TIMEOUT)
+    assert notes.retried == [("Predict", "sports")] * 2
+    assert notes.ended == [("Predict", "sports", "OK")]
+    backend.fail(Method.RELOAD, grpc.StatusCode.UNAVAILABLE, "away")
+    with pytest.raises(ModelServerError):
+        await watched.reload_config(ModelServerConfig(), timeout=TIMEOUT)
+    assert len(notes.retried) == 2
+
+
 async def test_a_call_given_up_ends_as_cancelled(
     backend: FakeBackend, watched: ModelServerClient, notes: Notes
 ) -> None:
