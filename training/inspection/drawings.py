@@ -21,10 +21,10 @@ def class_bars(rows: Sequence[Mapping[str, Any]], part_names: Sequence[str], tit
     Returns:
         An SVG element. A line marks the fewest pictures that count as evidence.
     """
-    most = max((row["pictures"] for row in rows), default=0) or 1
+    most = max([LOW_EVIDENCE, *(row["pictures"] for row in rows)])
     reach = _WIDTH - _NAMES - _COUNTS
     height = _PITCH * len(rows) + 4
-    edge = _NAMES + reach * min(1.0, LOW_EVIDENCE / most)
+    edge = _NAMES + reach * LOW_EVIDENCE / most
     marks = [element("line", x1=_spelt(edge), x2=_spelt(edge), y1=0, y2=height, class_="guide")]
     for number, row in enumerate(rows):
         top = 2 + _PITCH * number

@@ -86,7 +86,7 @@ def _findings(report: Mapping[str, Any]) -> Markup:
         parts = ", ".join(f"{count:,} {part}" for part, count in split["parts"].items())
         outside = f" By the split: {parts}; {split['in_no_part']:,} in no part of it."
         if split["not_in_data"]:
-            outside += f" {split['not_in_data']:,} pictures of the split are not in the data."
+            outside += f" Not in the data, but in the split: {split['not_in_data']:,}."
     told = element("p", f"{report['data']['listed']:,} pictures were looked at.{outside}", class_="soft")
     if not found:
         return element("div", told, element("p", "Nothing is amiss."))
