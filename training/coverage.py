@@ -43,7 +43,9 @@ def check_coverage(
     lines = []
     for part, own in counts.items():
         missing = [
-            f"{names[one]} ({everywhere[one]})" for one in np.flatnonzero((own == 0) & (everywhere > 0))
+            f"{name} ({all_of})"
+            for name, all_of, here in zip(names, everywhere, own, strict=True)
+            if all_of > here == 0
         ]
         if missing and own.any():
             lines.append(
