@@ -18,11 +18,16 @@ __all__ = [
     "Candidate",
     "Features",
     "HeadSettings",
+    "RanAwayError",
     "build_head",
     "class_weights",
     "train_head",
     "try_head",
 ]
+
+
+class RanAwayError(TrainingError):
+    """A training gave no finite answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,14 +202,15 @@ def try_head(
         The figures.
 
     Raises:
-        TrainingError: There is no optimiser of that name, or the training ran away in its first epoch.
+        RanAwayError: The training ran away in its first epoch.
+        TrainingError: There is no optimiser of that name.
     """
     head, history = train_head(
         train, validation, settings, classes, seed=seed, progress=progress, after_epoch=after_epoch
     )
     best = min(history, key=lambda row: float(row["validation_loss"]))
     if not np.isfinite(best["validation_loss"]):
-        raise TrainingError(
+        raise RanAwayError(
             f"No epoch gave finite answers with {settings.optimizer} at a learning rate of "
             f"{settings.learning_rate:g}. Give a lower --learning-rate."
         )

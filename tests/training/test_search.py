@@ -105,6 +105,20 @@ def test_the_best_are_tried_with_other_seeds_which_decide(tmp_path: Path) -> Non
     assert again.tried == []
 
 
+def test_settings_that_run_away_with_another_seed_are_no_finalists(tmp_path: Path) -> None:
+    best = run(Formula(), tmp_path)["best"]["settings"]
+
+    class RunsAway(Formula):
+        def attempt(self, settings: Any, seed: int, after: Any) -> Any:
+            if seed == 5 and self.as_json(settings) == best:
+                raise optuna.TrialPruned
+            return super().attempt(settings, seed, after)
+
+    found = run(RunsAway(), tmp_path, finalists=2, seeds=3)
+    assert len(found["finalists"]) == 1
+    assert found["best"]["settings"] != best
+
+
 @pytest.mark.parametrize("pruner", ["hyperband", "none"])
 def test_other_pruners(tmp_path: Path, pruner: str) -> None:
     found = run(Formula(), tmp_path, dataclasses.replace(PLAN, pruner=pruner))

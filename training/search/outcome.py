@@ -53,7 +53,9 @@ def outcome_of(study: optuna.Study, task: Task[S], repeat: Repeat) -> dict[str, 
     """
     over = finished(study)
     ranked = completed(study)
-    finalists = [_finalist(study, trial) for trial in ranked if remembered(study, trial)]
+    # Settings that ran away with one of the seeds have fewer figures than the others, and are no finalists.
+    most = max((len(remembered(study, trial)) for trial in ranked), default=0)
+    finalists = [_finalist(study, trial) for trial in ranked if 0 < len(remembered(study, trial)) == most]
     finalists.sort(key=lambda row: float(row["loss"]["mean"]))
     chosen = next(iter(ranked), None)
     if finalists:

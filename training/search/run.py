@@ -91,10 +91,15 @@ def search(
         bar.update(len(finished(study)))
         run_trials(study, plan, attempt, recall.drawn, told)
         bar.set_description("finalists")
+        # One that runs away with any seed is left behind, see `outcome_of`.
         for trial in completed(study)[:finalists]:
             known = remembered(study, trial)
             for seed in range(plan.seed + 1, plan.seed + 1 + seeds):
-                if seed not in known:
-                    settings = settings_of(task, trial)
-                    remember(study, trial, seed, task.attempt(settings, seed, lambda _row: None))
+                if seed in known:
+                    continue
+                try:
+                    found = task.attempt(settings_of(task, trial), seed, lambda _row: None)
+                except optuna.TrialPruned:
+                    break
+                remember(study, trial, seed, found)
         return told(study)

@@ -15,7 +15,7 @@ import optuna
 from training.errors import TrainingError
 from training.finetune import finetune
 from training.finetune_settings import FinetuneSettings
-from training.head import Features, HeadSettings, try_head
+from training.head import Features, HeadSettings, RanAwayError, try_head
 from training.head_options import head_arguments
 from training.pipeline import Prepared
 from training.runs import read_run
@@ -156,7 +156,7 @@ class HeadTask:
                 progress=False,
                 after_epoch=after,
             )
-        except TrainingError as error:
+        except RanAwayError as error:
             raise optuna.TrialPruned(str(error)) from error
         return Figures(found.loss, found.top1, found.top3, found.epochs)
 
