@@ -2,15 +2,30 @@
 #
 # The tag names the Python series and the Debian release: a rebuild brings their security fixes, but never
 # another Python or C library. Everything else is pinned with hashes in requirements-gateway.lock.
+FROM python:3.13-slim-trixie AS packages
+
+# An environment of its own is one folder to take over. Each package comes as a wheel, so no stage has a compiler, and
+# with its dist-info, in which tools that make an SBOM read name, version and licence.
+COPY requirements-gateway.lock /
+RUN python -m venv --without-pip /opt/gateway \
+    && pip --python /opt/gateway/bin/python install --no-cache-dir --disable-pip-version-check \
+        --no-deps --require-hashes --only-binary=:all: -r /requirements-gateway.lock
+
 FROM python:3.13-slim-trixie
+
+LABEL org.opencontainers.image.title="sportvision-gateway" \
+      org.opencontainers.image.description="Which sport is in the picture? The HTTP gateway to TensorFlow Serving" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+# Nothing is installed into a running gateway: an installer would be one more thing to keep up to date.
+RUN pip uninstall --yes --root-user-action=ignore pip
 
 WORKDIR /srv/sportvision
 
-# Before the code, so that a change of the code alone does not install anew. One stage is enough: each package
-# comes as a wheel, so that there is no compiler to leave behind.
-COPY requirements-gateway.lock ./
-RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
-        --no-deps --require-hashes --only-binary=:all: -r requirements-gateway.lock
+# Before the code, so that a change of the code alone brings the packages' layer from the cache.
+COPY --from=packages /opt/gateway /opt/gateway
+ENV PATH="/opt/gateway/bin:$PATH"
 
 COPY LICENSE preprocessing.py ./
 COPY catalogue/ catalogue/

@@ -69,4 +69,5 @@ def flags(container: dict[str, Any]) -> dict[str, str]:
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
     """Tell whether a label selector (matchLabels alone) matches labels."""
     assert selector.keys() <= {"matchLabels"}
-    return selector.get("matchLabels", {}).items() <= labels.items()
+    wanted: dict[str, str] = selector.get("matchLabels", {})
+    return wanted.items() <= labels.items()

