@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with pictures, weights, a `head` and, fine-tuned from it without dropout, `exact-tensorflow`."""
+    """A folder with pictures, weights, a `head` and, fine-tuned from it, `tensorflow`."""
     place = tmp_path_factory.mktemp("backends")
     write_class_folders(place / "data")
     with pytest.MonkeyPatch.context() as patch:
@@ -40,7 +40,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         first = BackboneSettings(little.NAME, "none", little.SIZE, little.SIZE)
         build_backbone(first).save_weights(place / "little.weights.h5")
         little.train_head(place, "head", "cache")
-        assert main(little.finetune_arguments(place, "exact-tensorflow", "--dropout", "0")) == 0
+        assert main(little.finetune_arguments(place, "tensorflow")) == 0
         yield place
 
 
@@ -49,7 +49,7 @@ def seen(place: Path) -> dict[str, Any]:
     """What the training under JAX, on two virtual devices and without TensorFlow, said of itself."""
     two = "--xla_force_host_platform_device_count=2"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.training.little", str(place)],
+        [sys.executable, "-m", "tests.training.without_tensorflow", "tests.training.little", str(place)],
         cwd=ROOT,
         env=os.environ | {"KERAS_BACKEND": "jax", "XLA_FLAGS": two, "JAX_PLATFORMS": "cpu"},
         capture_output=True,
@@ -62,7 +62,7 @@ def seen(place: Path) -> dict[str, Any]:
 
 def arrays(run: Path) -> dict[str, NDArray[Any]]:
     """The weights of a run, straight from its files."""
-    found = {}
+    found: dict[str, NDArray[Any]] = {}
     for name in ("head.npz", "backbone.npz"):
         if (run / name).is_file():
             with np.load(run / name) as file:
@@ -71,14 +71,14 @@ def arrays(run: Path) -> dict[str, NDArray[Any]]:
 
 
 def furthest(first: Path, second: Path) -> float:
-    """The largest difference between the weights of two runs, as a share of the largest weight."""
+    """The largest difference between the weights of two runs."""
     one, other = arrays(first), arrays(second)
     assert one.keys() == other.keys()
-    return max(float(np.abs(one[key] - other[key]).max() / np.abs(one[key]).max()) for key in one)
+    return max(float(np.abs(one[key] - other[key]).max()) for key in one)
 
 
 def test_tensorflow_is_not_needed(seen: dict[str, Any]) -> None:
-    assert seen["statuses"][:3] == [0, 0, 0]
+    assert seen["statuses"][:2] == [0, 0]
     assert not seen["tensorflow"]
 
 
@@ -90,32 +90,26 @@ def test_each_device_gets_its_share_of_each_batch(seen: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("one", "two"), [("one", "two"), ("head-one", "head-two")])
 def test_two_devices_give_what_one_gives(place: Path, seen: dict[str, Any], one: str, two: str) -> None:
-    assert seen["statuses"][2] == 0
-    assert furthest(place / one, place / two) < 1e-4
+    assert furthest(place / one, place / two) < 1e-5
     assert (place / one / "split.csv").read_bytes() == (place / two / "split.csv").read_bytes()
 
 
 def test_fine_tuning_gives_what_it_gives_with_tensorflow(place: Path, seen: dict[str, Any]) -> None:
     assert seen["statuses"][0] == 0
-    assert furthest(place / "exact", place / "exact-tensorflow") < 1e-3
-    # Dropout draws from the backend's own chance, and so ends elsewhere: the comparison can tell runs apart.
-    assert furthest(place / "exact", place / "one") > 1e-3
-    code = {
-        run: json.loads((place / run / "run.json").read_text())["code"]
-        for run in ("exact", "exact-tensorflow")
-    }
-    assert "jax" in code["exact"]
-    assert "tensorflow" in code["exact-tensorflow"]
+    assert furthest(place / "one", place / "tensorflow") < 1e-3
+    first, tuned = arrays(place / "head"), arrays(place / "one")
+    assert max(np.abs(first[key] - tuned[key]).max() for key in first) > 3e-3, "it went somewhere"
+    for run, backend in (("one", "jax"), ("tensorflow", "tensorflow")):
+        assert backend in json.loads((place / run / "run.json").read_text())["code"]
 
 
 def test_what_the_devices_cannot_do_is_said(seen: dict[str, Any]) -> None:
-    assert seen["statuses"][3:] == [1, 1]
+    assert seen["statuses"][2] == 1
     assert "--devices 3: there are only 2 (cpu:0, cpu:1)" in seen["errors"]
-    assert "A batch of 7 cannot be shared by 2 devices equally: give --batch as a multiple" in seen["errors"]
 
 
 def test_a_run_of_jax_is_exported_with_tensorflow(place: Path, seen: dict[str, Any]) -> None:
-    assert seen["statuses"][1] == 0
+    assert seen["statuses"][0] == 0
     version = export_run(place / "one", place / "data", place / "models" / "m")
     run = read_run(place / "one")
     pixels = np.random.default_rng(0).integers(0, 256, (5, little.SIZE, little.SIZE, 3), np.uint8)

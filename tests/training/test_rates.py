@@ -56,3 +56,18 @@ def test_the_moving_average_starts_at_the_first_weights_reached() -> None:
         seen.append(np.asarray(variable))
     average = np.asarray(optimizer._model_variables_moving_average[0])
     np.testing.assert_allclose(average, 0.9 * seen[0] + 0.1 * seen[1], rtol=1e-6)
+
+
+def test_a_pass_ends_with_copies_of_the_averages() -> None:
+    optimizer = LayerwiseAdamW(0.1, factors={}, use_ema=True, ema_momentum=0.9)
+    variable = keras.Variable(np.ones(2, np.float32))
+    optimizer.build([variable])
+    for _ in range(2):
+        optimizer.apply([keras.ops.ones(2)], [variable])
+    (average,) = optimizer._model_variables_moving_average
+    before = np.array(average)
+    optimizer.finalize_variable_values([variable])
+    np.testing.assert_array_equal(np.asarray(variable), before)
+    assert variable.value is not average.value
+    variable.assign(keras.ops.zeros(2))
+    np.testing.assert_array_equal(np.asarray(average), before)
