@@ -3,8 +3,8 @@
 import asyncio
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -20,6 +20,13 @@ from preprocessing import (
     load_decoders,
 )
 
+# For each place in the queue.
+_HULLS = 8
+
+
+class _GivenUpError(Exception):
+    """Ends a job that nobody waits for; so nobody sees it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -34,6 +41,17 @@ class Decoded:
     image: NDArray[np.uint8]
     queue_seconds: float
     decode_seconds: float
+
+
+@dataclass(slots=True)
+class _Job:
+    """A picture on its way through the pool; `picture` is None once nobody wants it any more."""
+
+    picture: bytes | None
+    height: int
+    width: int
+    submitted: float = field(default_factory=time.perf_counter)
+    started: bool = False
 
 
 class DecodePool:
@@ -74,6 +92,7 @@ class DecodePool:
         self._retry_after = retry_after
         self._recorder = recorder
         self._pending = 0
+        self._given_up = 0
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -92,20 +111,15 @@ class DecodePool:
             TooManyPixels: Over the limit of pixels.
             CorruptPicture: Truncated or damaged.
         """
-        with self._lock:
-            if self._pending >= self._capacity:
-                self._recorder.shed("decode_queue")
-                raise ServiceUnavailable(
-                    "More pictures wait for decoding than this server takes on. Send it again a little later.",
-                    retry_after=self._retry_after,
-                )
-            self._pending += 1
-        self._recorder.pictures_changed(waiting=1, running=0)
-        future = self._executor.submit(self._run, picture, height, width, time.perf_counter())
-        # On the thread's future, not on ours: a caller who goes away does not free a thread that is still busy.
-        future.add_done_callback(self._release)
+        job = _Job(picture, height, width)
+        self._take_on()
+        future = asyncio.wrap_future(self._executor.submit(self._run, job))
         try:
-            return await asyncio.wrap_future(future)
+            # Shielded: a job that was cancelled would lie in the executor's queue, picture and all, uncounted.
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            self._give_up(job)
+            raise
         except NotAPictureError as error:
             raise UnsupportedPicture(str(error)) from error
         except TooManyPixelsError as error:
@@ -113,11 +127,43 @@ class DecodePool:
         except CorruptPictureError as error:
             raise CorruptPicture(str(error)) from error
 
-    def _run(self, picture: bytes, height: int, width: int, submitted: float) -> Decoded:
+    def _take_on(self) -> None:
+        with self._lock:
+            # Jobs that were given up are hulls without a picture, gone as soon as a thread comes to them. Yet they
+            # too are bounded: callers may come and go faster than threads become free.
+            room = self._pending < self._capacity and self._given_up < _HULLS * self._capacity
+            self._pending += room
+        if not room:
+            self._recorder.shed("decode_queue")
+            raise ServiceUnavailable(
+                "More pictures wait for decoding than this server takes on. Send it again a little later.",
+                retry_after=self._retry_after,
+            )
+        self._recorder.pictures_changed(waiting=1, running=0)
+
+    def _give_up(self, job: _Job) -> None:
+        with self._lock:
+            if job.started:
+                # Its thread is busy to the end, whoever still wants the picture.
+                return
+            job.picture = None
+            self._pending -= 1
+            self._given_up += 1
+        self._recorder.pictures_changed(waiting=-1, running=0)
+
+    def _run(self, job: _Job) -> Decoded:
+        with self._lock:
+            job.started = True
+            picture = job.picture
+            if picture is None:
+                self._given_up -= 1
+                raise _GivenUpError
         self._recorder.pictures_changed(waiting=-1, running=1)
         try:
-            return self._decode(picture, height, width, submitted)
+            return self._decode(picture, job.height, job.width, job.submitted)
         finally:
+            with self._lock:
+                self._pending -= 1
             self._recorder.pictures_changed(waiting=0, running=-1)
 
     def _decode(self, picture: bytes, height: int, width: int, submitted: float) -> Decoded:
@@ -132,10 +178,3 @@ class DecodePool:
                 started = time.perf_counter()
                 image = decode_picture(picture, height=height, width=width, max_pixels=self._max_pixels)
         return Decoded(image, started - submitted, time.perf_counter() - started)
-
-    def _release(self, future: Future[Decoded]) -> None:
-        with self._lock:
-            self._pending -= 1
-        if future.cancelled():
-            # It never ran.
-            self._recorder.pictures_changed(waiting=-1, running=0)

@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -60,6 +62,33 @@ async def test_a_caller_who_gave_up_leaves_the_queue(gate: threading.Event) -> N
         assert not third.done()
         gate.set()
         await asyncio.gather(busy, third)
+
+
+async def test_what_callers_gave_up_holds_no_picture_and_is_bounded(gate: threading.Event) -> None:
+    with pool_of(workers=1, queue=1) as pool:
+        busy = asyncio.create_task(pool.decode(b"", height=2, width=2))
+        await asyncio.sleep(0)
+        for _ in range(16):
+            picture = bytearray(10)
+            leaving = asyncio.create_task(pool.decode(picture, height=2, width=2))  # type: ignore[arg-type]
+            await asyncio.sleep(0)
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
+            # Alone with us: the pool has let go of it.
+            del leaving
+            async with asyncio.timeout(20):
+                while sys.getrefcount(picture) > 2:
+                    gc.collect()
+                    await asyncio.sleep(0)
+        with pytest.raises(ServiceUnavailable):
+            await pool.decode(b"", height=2, width=2)
+        gate.set()
+        await busy
+        async with asyncio.timeout(20):
+            while pool._given_up:
+                await asyncio.sleep(0.001)
+        assert (await pool.decode(b"", height=2, width=3)).image.shape == (2, 3, 3)
+        assert pool._pending == 0
 
 
 async def test_large_pictures_wait_for_one_another_and_small_ones_do_not(
