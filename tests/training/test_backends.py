@@ -90,7 +90,7 @@ def test_each_device_gets_its_share_of_each_batch(seen: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("one", "two"), [("one", "two"), ("head-one", "head-two")])
 def test_two_devices_give_what_one_gives(place: Path, seen: dict[str, Any], one: str, two: str) -> None:
-    assert furthest(place / one, place / two) < 1e-5
+    assert furthest(place / one, place / two) < 1e-4
     assert (place / one / "split.csv").read_bytes() == (place / two / "split.csv").read_bytes()
 
 

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pytest
 
 from training.backbones import BackboneSettings, build_backbone, build_extractor
 from training.classifier import HeadWeights, build_classifier
@@ -29,6 +30,32 @@ def test_a_folded_backbone_gives_the_same_features() -> None:
     expected = backbone.predict(pixels, verbose=0)
     assert expected.max() > 0
     np.testing.assert_allclose(folded.predict(pixels, verbose=0), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("MobileNet", 0),
+        ("MobileNetV3Small", 0),
+        ("EfficientNetV2B0", 0),
+        # What comes before a convolution, and what follows a separable one, is not folded.
+        ("DenseNet121", 62),
+        ("NASNetMobile", 164),
+    ],
+)
+def test_backbones_of_every_family_at_an_odd_size(name: str, left: int) -> None:
+    settings = BackboneSettings(name, weights="none", height=75, width=49)
+    backbone = build_backbone(settings)
+    shake_norms(backbone)
+    folded = fold_convolutions(backbone)
+    assert norms(folded) == left < norms(backbone)
+    pixels = np.random.default_rng(1).uniform(0, 255, (2, 75, 49, 3)).astype(np.float32)
+    # Called as they are, since to compile networks of so many layers takes far longer than to ask them once.
+    expected = np.asarray(build_extractor(settings, backbone)(pixels, training=False))
+    features = np.asarray(build_extractor(settings, folded)(pixels, training=False))
+    assert features.shape == (2, 2 * backbone.output_shape[-1])
+    assert expected.std() > 0
+    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
 def test_what_cannot_be_folded_stays() -> None:
