@@ -25,7 +25,7 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: dict[str, Any]
     run = SimpleNamespace(record=record, backbone=SimpleNamespace(layers=layers))
     monkeypatch.setattr(tasks, "read_run", lambda *_, **__: run)
 
-    def finetune(*paths: Path, after_pass: Any, **_: Any) -> dict[str, Any]:
+    def finetune(*paths: Any, after_pass: Any, **_: Any) -> dict[str, Any]:
         folder, settings = paths[3:]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "checkpoint.npz").touch()
