@@ -94,10 +94,7 @@ def report(what: str, sides: dict[str, Side]) -> None:
     print(f"{what:32} {'CPU a request':>14} {'ratio':>7} {'wait':>10} {'ratio':>7}")
     for name, side in sides.items():
         cpu, waited = statistics.median(side.cpu), statistics.median(side.waited)
-        cpu_ratio = sum(side.cpu) / sum(base.cpu)
-        ratio = statistics.median(
-            ours / theirs for ours, theirs in zip(side.waited, base.waited, strict=True)
-        )
+        cpu_ratio, wait_ratio = ratio(side.cpu, base.cpu), ratio(side.waited, base.waited)
         print(f"{name:32} {cpu * 1e6:11.0f} µs {cpu_ratio:7.3f} {waited * 1e3:7.2f} ms {wait_ratio:7.3f}")
 
 
