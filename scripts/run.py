@@ -128,7 +128,7 @@ Try it with a picture of your own:
 
   curl -H "Authorization: Bearer {token}" -F "file=@photo.jpg" http://{HOST}:{port}/sportclassifier/predict/
 
-Ctrl-C stops both servers.
+For the picture of a sport product take /productclassifier/predict/ instead. Ctrl-C stops both servers.
 """
 
 
