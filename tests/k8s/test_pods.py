@@ -100,6 +100,8 @@ def test_probes_name_ports_that_are_open(pod: dict[str, Any]) -> None:
         probe = container[kind]
         if "httpGet" in probe:
             assert probe["httpGet"]["port"] in names
+        elif "exec" in probe:
+            assert probe["exec"]["command"] == ["bash", "/serving_config/ready.sh"]
         else:
             assert probe["grpc"]["port"] in numbers
         assert probe["timeoutSeconds"] <= probe["periodSeconds"]

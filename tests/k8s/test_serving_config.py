@@ -149,4 +149,5 @@ def test_what_is_served_to_kubernetes_is_all_there_is() -> None:
         "configMapGenerator"
     ]
     # models.config is for a single server.
-    assert set(generator["files"]) == {path.name for path in SERVING.glob("*.config")} - {"models.config"}
+    files = {path.name for path in SERVING.iterdir() if path.suffix in {".config", ".sh"}}
+    assert set(generator["files"]) == files - {"models.config"}
