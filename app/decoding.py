@@ -60,8 +60,8 @@ class DecodePool:
     Pillow lets go of the interpreter's lock while it decodes and resizes, so threads do run side by side.
 
     A picture being decoded takes up to some 16 bytes a pixel (docs/operations.md), so that a thread for each core
-    would need far more for the largest pictures than for those that come in every day. Large ones therefore wait for one another: no more
-    than `workers * large_pixels + max_large * max_pixels` pixels are ever held.
+    would need far more for the largest pictures than for those that come in every day. Large ones therefore wait for
+    one another: no more than `workers * large_pixels + max_large * max_pixels` pixels are ever held.
 
     Args:
         workers: Threads.
