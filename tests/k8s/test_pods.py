@@ -1,6 +1,7 @@
 """What every pod must have, whatever the combination: no privileges, bounds, images with a tag, probes that exist."""
 
 import re
+from functools import cache
 from typing import Any
 
 import pytest
@@ -111,10 +112,15 @@ def gateways(name: str) -> list[dict[str, Any]]:
     return [main_container(spec) for pod, spec, _ in pods(name) if pod.startswith("gateway")]
 
 
+@cache
+def routes() -> frozenset[str]:
+    app = create_app(Settings(tokens=(SecretStr("a-token-for-the-test"),)))
+    return frozenset(app.openapi()["paths"])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_gateways_probes_are_paths_of_the_app(name: str) -> None:
-    app = create_app(Settings(tokens=(SecretStr("a-token-for-the-test"),)))
-    paths = app.openapi()["paths"].keys()
+    paths = routes()
     for container in gateways(name):
         asked = {kind: container[kind]["httpGet"]["path"] for kind in container if kind.endswith("Probe")}
         assert set(asked.values()) <= paths
