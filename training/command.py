@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from training import blend, conversion, distribution, labelling, left_out
+from training import blend, conversion, distribution, labelling, left_out, refit
 from training.backbones import POOLINGS, BackboneSettings
 from training.cleaning import command as cleaning
 from training.data import Dataset, Picture
@@ -244,6 +244,12 @@ def _parser() -> argparse.ArgumentParser:
     add_options(command)
     distribution.add_options(command, machines=True)
     command.add_argument("--size", type=size_of, default=(224, 224), help="the input: 224, or HEIGHTxWIDTH")
+
+    command = commands.add_parser(
+        "refit", help="train heads beside the first anew on the features of a fine-tuned run"
+    )
+    command.set_defaults(run_command=refit.run_refit)
+    refit.add_options(command)
 
     command = commands.add_parser("blend", help="take weights between a run's and those fine-tuned from it")
     command.set_defaults(run_command=blend.run_blending)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from tqdm.keras import TqdmCallback
 
 from training.batches import AugmentedBatches
-from training.calibration import fit_temperature, softmax
 from training.checkpoint import Checkpoint, Progress
 from training.data import Picture
 from training.finetune_settings import FinetuneSettings
@@ -19,6 +18,7 @@ from training.head import class_weights
 from training.head_set import UNKNOWN, HeadSet, HeadsLoss
 from training.rates import LayerwiseAdamW, depth_factors
 from training.tunable import Tunable, probabilities_of
+from training.watching import measure_logits
 
 # Against a rare batch whose gradient would throw away what many have reached; usual norms are far below.
 _GRADIENT_NORM = 5.0
@@ -197,23 +197,11 @@ def _weights(heads: HeadSet, classes: NDArray[np.int64], balance: float) -> list
 
 
 def _figures(answers: NDArray[np.float32], classes: NDArray[np.int64]) -> dict[str, Any]:
-    """How well one head answers the pictures whose class is known.
-
-    The loss is that of what would be shipped, its temperature included: without, smoothed and mixed targets make the
-    answers less sure from pass to pass, and the loss rises while the answers get better.
-    """
+    """How well one head answers the pictures whose class is known; see `watching.measure_logits`."""
     known = np.flatnonzero(classes != UNKNOWN)
-    truth, answers = classes[known], answers[known]
-    own = np.arange(len(truth)), truth
-    ranks = (answers > answers[own][:, None]).sum(axis=1)
-    logits = np.log(np.maximum(answers, 1e-12))
-    temperature = fit_temperature(logits, truth)
-    return {
-        "pictures": len(truth),
-        "temperature": temperature,
-        "loss": float(-np.log(softmax(logits, temperature)[own]).mean()),
-        "top1": float((ranks < 1).mean()),
-        "top3": float((ranks < 3).mean()),
+    measured = measure_logits(np.log(np.maximum(answers[known], 1e-12)), classes[known])
+    return {"pictures": len(known)} | {
+        name.removeprefix("validation_"): value for name, value in measured.items()
     }
 
 

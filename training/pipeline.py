@@ -196,6 +196,30 @@ def _fill(
     fill_store(store, pictures, views, _extractor(settings, backbone), **size)
 
 
+def embed(
+    store: FeatureStore,
+    pictures: Sequence[Picture],
+    views: Sequence[str],
+    settings: TrainSettings,
+    backbone: keras.Model,
+) -> NDArray[np.float16]:
+    """Compute the features of pictures, or take them from the store.
+
+    Args:
+        store: The store of the backbone.
+        pictures: Pictures that can be decoded, with digests.
+        views: Which views of each.
+        settings: The size and the pooling.
+        backbone: The backbone.
+
+    Returns:
+        float16 [views, pictures, features], pooled.
+    """
+    _fill(store, pictures, views, settings, backbone)
+    digests = [picture.digest for picture in pictures]
+    return np.stack([_pooled(store.load(view, digests), settings.pooling) for view in views])
+
+
 def _extractor(settings: TrainSettings, backbone: keras.Model) -> Extractor:
     """Scaling, backbone and both poolings, so that either pooling can be chosen later without computing."""
     network = build_extractor(settings.backbone, backbone)

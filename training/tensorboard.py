@@ -1,8 +1,8 @@
 """Event files for TensorBoard: the scalars of a training, step by step, one curve however often it was stopped.
 
 The files are written with TensorFlow, and not at all on a machine without it; the package `tensorboard` is needed
-only to look at them: `tensorboard --logdir RUNS`. An event file is a TFRecord file of `Event` messages; the first names
-the format.
+only to look at them: `tensorboard --logdir RUNS`. An event file is a TFRecord file of `Event` messages; the first
+names the format.
 """
 
 import importlib.util

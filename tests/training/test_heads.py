@@ -83,7 +83,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         backbone=dataclasses.replace(small, weights=weights),
         pooling="avg",
         crops=0,
-        heads=(HeadSettings(epochs=2, batch=8, mixup=0),),
+        heads=(HeadSettings(hidden=0, epochs=2, batch=8, mixup=0),),
         validation=0.2,
         test=0.2,
         cosine=1.1,
@@ -249,6 +249,31 @@ def test_the_product_model_answers_with_types_and_their_groups(
     assert groups == {"racket": ["Badminton", "Tennis"], "skateboard": ["Skateboarding"]}
     assert card["metrics"]["groups"]["end_to_end"]["of"] > 0
     assert "| racket |" in (version / "MODEL_CARD.md").read_text()
+
+
+def test_refitting_moves_the_heads_asked_for_and_nothing_else(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["refit", "--start", str(place / "all"), "--data", str(place / "data")]
+    command += ["--cache", str(place / "cache"), "--run", str(place / "refitted"), "--most", "8"]
+    assert main([*command, "--head", "product_type", "--head", "product_group"]) == 0
+    assert "product_group/racket: " in capsys.readouterr().out
+    before, after = read_run(place / "all"), read_run(place / "refitted")
+    heads = HeadSet.from_record(after.record)
+    moved = np.zeros(heads.columns, bool)
+    for name in ("product_type", "product_group/racket"):
+        moved[heads.slices[name]] = True
+    (old, _), (new, _) = before.head.layers[-1], after.head.layers[-1]
+    assert ((old != new).any(axis=0) == moved).all()
+    for one, other in zip(before.backbone.get_weights(), after.backbone.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    rows = after.record["refitted"]["heads"]
+    assert rows["product_type"]["validation_top1"] > 0.7
+    assert rows["product_type"]["pictures"] <= 16
+    assert heads["product_type"].temperature == rows["product_type"]["temperature"]
+    assert heads["sport"] == HeadSet.from_record(before.record)["sport"]
+    assert main([*command, "--head", "weather"]) == 1
+    assert "has no head 'weather' beside its first; it has is_sport," in capsys.readouterr().err
 
 
 def test_a_run_without_product_heads_makes_no_product_model(place: Path, tmp_path: Path) -> None:

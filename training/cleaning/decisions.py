@@ -145,7 +145,11 @@ def apply_decisions(
     split = _moved(prepared.split, kept, len(pictures))
     _check_classes(prepared, data, split)
     changed = dataclasses.replace(
-        prepared, data=data, classes=find_classes(data.labels, prepared.classes.task), groups=prepared.groups[kept], split=split
+        prepared,
+        data=data,
+        classes=find_classes(data.labels, prepared.classes.task),
+        groups=prepared.groups[kept],
+        split=split,
     )
     kinds = Counter(one.decision for one in applied.values())
     return changed, {
