@@ -118,7 +118,7 @@ def test_the_parameter_that_decides_weighs_most() -> None:
     assert next(iter(found)) == "rate"
     assert found["rate"] > 0.5
     assert set(found) == {"rate", "idle", "kind", "depth"}
-    assert sum(found.values()) == pytest.approx(1)
+    assert all(share < 0.2 for name, share in found.items() if name != "rate")
     assert importances(study.get_trials()[: FEWEST - 1]) == {}
 
 

@@ -12,7 +12,7 @@ from training.optimizers import OPTIMIZERS
 from training.report.markup import Markup, element, join
 from training.report.pieces import figure, percent, table
 from training.search import drawing
-from training.search.importance import BEST, FEWEST, value_of
+from training.search.importance import FEWEST, value_of
 from training.search.space import TEXTS
 
 _SEARCHED = {"train": "heads", "finetune": "fine-tuning"}
@@ -121,11 +121,15 @@ def _mattered(outcome: Mapping[str, Any]) -> Markup:
     shares = outcome["importance"]
     if not shares:
         return element("p", f"It takes {FEWEST} trials to say something about that.")
+    if not any(shares.values()):
+        return element(
+            "p", "No parameter explains the order of the trials by itself better than chance would."
+        )
     return figure(
         drawing.bars(shares),
-        f"PED-ANOVA: how far the values of the best {BEST:.0%} of trials are from those of all. It tells what "
-        "set the best apart within the ranges searched and tried, not what would matter beyond them; of few trials "
-        "it is a rough guide.",
+        "How much of the order of the trials each parameter explains by itself, beyond chance: epsilon squared of "
+        "the losses' ranks. It tells of the ranges searched and of the trials made, not of what lies beyond; "
+        "parameters that were tried together share what they explain. Of some dozens of trials it is a rough guide.",
     )
 
 
