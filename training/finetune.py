@@ -129,10 +129,9 @@ class _Source:
         known = (self.classes != UNKNOWN).any(axis=1)
         kept = [n for n, part in enumerate(self.part_of) if part in {"train", "validation"} and known[n]]
         train = np.array([self.part_of[n] == "train" for n in kept])
-        places = np.arange(len(kept)), None
-        if not both:
-            places = np.flatnonzero(train), np.flatnonzero(~train)
-        return Parts([self.pictures[n] for n in kept], self.classes[kept], *places)
+        trained = np.arange(len(kept)) if both else np.flatnonzero(train)
+        measured = None if both else np.flatnonzero(~train)
+        return Parts([self.pictures[n] for n in kept], self.classes[kept], trained, measured)
 
 
 def _pictures(
