@@ -4,6 +4,7 @@ import sys
 
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client import disable_created_metrics
 from pydantic import ValidationError
 
 from app.logs import configure_logging
@@ -16,6 +17,8 @@ def create_app_from_environment() -> FastAPI:
     """Make the app in each worker process."""
     settings = Settings()
     _configure_logging(settings)
+    # A second series beside each, with the time of its making; Prometheus has no use for it in this text format.
+    disable_created_metrics()
     return create_app(settings)
 
 
