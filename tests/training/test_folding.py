@@ -32,6 +32,7 @@ def test_a_folded_backbone_gives_the_same_features() -> None:
     np.testing.assert_allclose(folded.predict(pixels, verbose=0), expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("name", "left"),
     [
