@@ -125,12 +125,13 @@ def _mattered(outcome: Mapping[str, Any]) -> Markup:
         return element(
             "p", "No parameter explains the order of the trials by itself better than chance would."
         )
-    return figure(
+    drawn = figure(
         drawing.bars(shares),
         "How much of the order of the trials each parameter explains by itself, beyond chance: epsilon squared of "
         "the losses' ranks. It tells of the ranges searched and of the trials made, not of what lies beyond; "
         "parameters that were tried together share what they explain. Of some dozens of trials it is a rough guide.",
     )
+    return element("div", drawn, class_="plots")
 
 
 def _history(trials: Sequence[FrozenTrial]) -> Markup:
