@@ -108,7 +108,7 @@ def readable_card(card: dict[str, Any]) -> str:
         "",
         *_beside(test.get("heads", {})),
         *_groups(card),
-        *ablation_table(card),
+        *(ablation_table(card) if "classes" in card else []),
         "## Data",
         "",
         (

@@ -152,8 +152,10 @@ class Training:
             for place, (head, part) in enumerate(zip(heads.heads, heads.slices.values(), strict=True))
             if (classes[:, place] != UNKNOWN).any()
         }
-        first = rows[heads.heads[0].name]
-        weights = {name: heads[name].weight for name in rows}
+        # Pictures may know nothing of the first head: products, when they alone are trained on.
+        first = rows.get(heads.heads[0].name) or next(iter(rows.values()))
+        # By pictures: a head that three of them are known for must not decide which pass is kept.
+        weights = {name: heads[name].weight * one["pictures"] for name, one in rows.items()}
         loss = sum(weights[name] * one["loss"] for name, one in rows.items()) / sum(weights.values())
         return row | {
             "temperature": first["temperature"],
