@@ -202,10 +202,16 @@ def test_without_the_temperature_the_network_is_less_sure(place: Path, report: d
 def test_a_graph_that_sorts_otherwise_is_refused() -> None:
     @tf.function(input_signature=[tf.TensorSpec([None, 2, 2, 3], tf.uint8)])  # type: ignore[untyped-decorator]
     def unsorted(images: Any) -> Any:
+        return {"probabilities": tf.cast(images, tf.float32)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2, 2, 3], tf.uint8)])  # type: ignore[untyped-decorator]
+    def unnamed(images: Any) -> Any:
         return tf.cast(images, tf.float32)
 
-    with pytest.raises(ExportError, match="sorts 0 times"):
+    with pytest.raises(ExportError, match="does not sort its probabilities"):
         all_probabilities(unsorted.get_concrete_function())
+    with pytest.raises(ExportError, match="no output probabilities"):
+        all_probabilities(unnamed.get_concrete_function())
 
 
 def test_a_bare_version_without_split_card_robustness_and_pictures(

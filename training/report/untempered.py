@@ -10,6 +10,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from training.calibration import softmax
 from training.errors import ExportError
 
+_OUTPUT = "probabilities"
 #: From pixels, uint8 [batch, height, width, 3], to the probabilities of all classes, float32 [batch, classes].
 AllProbabilities = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -29,10 +30,16 @@ def all_probabilities(signature: tf.types.experimental.ConcreteFunction) -> AllP
         ExportError: The graph does not sort its probabilities as ours do.
     """
     flat = convert_variables_to_constants_v2(signature)
-    sorts = [operation for operation in flat.graph.get_operations() if operation.type == "TopKV2"]
-    if len(sorts) != 1:
-        raise ExportError(f"The graph sorts {len(sorts)} times; once is expected.")
-    reach = flat.prune(flat.inputs, sorts[0].inputs[0])
+    # A product model sorts the groups of its types too: the sort looked for is the one behind this output.
+    named = signature.structured_outputs
+    if not isinstance(named, dict) or _OUTPUT not in named:
+        raise ExportError(f"The graph has no output {_OUTPUT}, as an exported classifier has.")
+    behind = flat.outputs[sorted(named).index(_OUTPUT)].op
+    while behind.type in {"Identity", "IdentityN"}:
+        behind = behind.inputs[0].op
+    if behind.type != "TopKV2":
+        raise ExportError(f"The graph does not sort its {_OUTPUT}, as an exported classifier does.")
+    reach = flat.prune(flat.inputs, behind.inputs[0])
 
     def probabilities(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.asarray(reach(tf.constant(pixels)))
