@@ -37,8 +37,8 @@ def model_server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     port, log = free_port(), tmp_path / "model-server.log"
     flags = [
         f"--port={port}",
-        "--model_config_file=serving_config/models.config",
-        f"--base_path_map=/models={models}",
+        f"--model_name={MODEL}",
+        f"--model_base_path={models / MODEL}",
         "--enable_batching",
         "--batching_parameters_file=serving_config/batching.config",
         "--file_system_poll_wait_seconds=1",

@@ -5,6 +5,10 @@ from numpy.typing import NDArray
 
 from training.rates import LayerwiseAdamW, depth_factors
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+
 
 def three_layers() -> keras.Model:
     inputs = keras.Input((2,))
