@@ -22,9 +22,9 @@ from training.classes import find_classes
 from training.classifier import build_classifier
 from training.errors import TrainingError
 from training.head_set import HeadSet
-from training.pipeline import read_split
 from training.runs import TUNED_BACKBONE, FinishedRun, read_run, save_backbone
 from training.settings import code_version, write_json
+from training.split_file import read_split
 from training.tunable import backbone_and_head, probabilities_of
 
 

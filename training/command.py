@@ -17,11 +17,13 @@ from training.errors import ExportError, TrainingError
 from training.finetune_command import add_options, run_finetuning
 from training.head_options import add_head_options, heads_from
 from training.inspection import command as inspection
-from training.pipeline import PARTS, Prepared, prepare, read_split, train
+from training.pipeline import Prepared, prepare, train
 from training.reading import read_data
 from training.report import command as report
 from training.search import command as searching
 from training.settings import TrainSettings, write_json
+from training.split import PARTS
+from training.split_file import read_split
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

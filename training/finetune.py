@@ -25,10 +25,11 @@ from training.errors import DataError
 from training.finetune_settings import FinetuneSettings
 from training.head_set import UNKNOWN, HeadSet
 from training.passes import Parts, Training
-from training.pipeline import PARTS, read_split
 from training.pixels import decoded_pixels
 from training.runs import TUNED_BACKBONE, FinishedRun, read_run, save_backbone
 from training.settings import code_version, write_json
+from training.split import PARTS
+from training.split_file import read_parts, read_split
 from training.targets import Targets, read_targets
 from training.tensorboard import ScalarLog
 from training.tunable import backbone_and_head, build_tunable
@@ -141,14 +142,14 @@ def _pictures(
     if targets is None and len(has.heads) > 1:
         targets = split
     if targets is not None:
-        return _table(split, root, before, read_targets(targets, root), has, weights)
+        return _table(split, before, read_targets(targets, root), has, weights)
     everything = with_digests(read_split(split, root, "all"))
     if Dataset(tuple(everything)).fingerprint != before.record["data"]["fingerprint"]:
         raise DataError(
             f"The pictures under {root} are not those that {start} was trained on. "
             "Name that run's data folder, or train a head on these first."
         )
-    part_of = {one.name: name for name in PARTS for one in read_split(split, root, name)}
+    part_of = read_parts(split)
     known = find_classes((one.label for one in everything), before.settings.task)
     place_of = {row["id"]: number for number, row in enumerate(before.record["classes"])}
     classes = np.array([[place_of[known.ids[known.of_label[one.label]]]] for one in everything], np.int64)
@@ -157,15 +158,10 @@ def _pictures(
 
 
 def _table(
-    split: Path, root: Path, before: FinishedRun, table: Targets, has: HeadSet, weights: Mapping[str, float]
+    split: Path, before: FinishedRun, table: Targets, has: HeadSet, weights: Mapping[str, float]
 ) -> _Source:
     part_of = dict(zip((one.name for one in table.pictures), table.parts, strict=True))
-    moved = [
-        one.name
-        for part in PARTS
-        for one in read_split(split, root, part)
-        if part_of.get(one.name, part) != part
-    ]
+    moved = [name for name, part in read_parts(split).items() if part_of.get(name, part) != part]
     if moved:
         raise DataError(
             f"{len(moved)} pictures are in another part than in {split}, for instance {moved[0]}: what one training "

@@ -18,9 +18,9 @@ from training.classes import find_classes
 from training.data import Dataset, Picture, read_manifest
 from training.errors import DataError
 from training.manifest import manifest_rows
-from training.pipeline import PARTS, embed_and_group
+from training.pipeline import embed_and_group
 from training.settings import TrainSettings
-from training.split import split_groups
+from training.split import PARTS, split_groups
 from training.targets import write_targets
 
 #: Where the committed label files lie (see README.md there).

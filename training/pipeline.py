@@ -4,7 +4,6 @@ Hashes and features are kept in a cache, so a run that was killed, or one with o
 again.
 """
 
-import csv
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,13 +26,11 @@ from training.grouping import group_alike
 from training.hashing import hash_pictures
 from training.head import Candidate, Features, train_head, try_head
 from training.predicting import predict
-from training.reading import locate
 from training.settings import TrainSettings, code_version, write_json
-from training.split import Split, split_groups
+from training.split import PARTS, Split, split_groups
+from training.split_file import read_places, write_split
 from training.tensorboard import ScalarLog
 from training.views import ORIGINAL, training_views
-
-PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +153,8 @@ def prepare(
     store = FeatureStore(cache, fingerprint)
     _fill(store, data.pictures, (ORIGINAL,), settings, backbone)
     if split_file is not None:
-        groups, split = _read_groups(split_file, data)
+        kept, groups = read_places(split_file, data.pictures)
+        split = Split(*(np.flatnonzero(np.array(kept) == part) for part in PARTS))
     else:
         groups = _groups(data, hashes, store, settings)
         split = split_groups(
@@ -169,20 +167,6 @@ def prepare(
     seen = [data.pictures[position] for position in np.concatenate([split.train, split.validation]).tolist()]
     _fill(store, seen, training_views(settings.crops), settings, backbone)
     return Prepared(data, classes, groups, split, store, fingerprint)
-
-
-def _read_groups(path: Path, data: Dataset) -> tuple[NDArray[np.int64], Split]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = {row["file"]: (row["part"], int(row["group"])) for row in csv.DictReader(file)}
-    except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"{path} is no table of pictures with their part and group: {error}") from error
-    missing = [picture.name for picture in data.pictures if picture.name not in rows]
-    if missing:
-        raise DataError(f"{len(missing)} pictures are not in {path}, for instance {missing[0]}.")
-    parts = np.array([rows[picture.name][0] for picture in data.pictures])
-    groups = np.array([rows[picture.name][1] for picture in data.pictures], np.int64)
-    return groups, Split(*(np.flatnonzero(parts == part) for part in PARTS))
 
 
 def _fill(
@@ -242,7 +226,7 @@ def train(prepared: Prepared, settings: TrainSettings, run: Path, *, progress: b
         The chosen head's settings and validation figures.
     """
     run.mkdir(parents=True, exist_ok=True)
-    write_split(run / "split.csv", prepared)
+    write_split(run / "split.csv", prepared.data.pictures, prepared.groups, prepared.split)
     views, classes = training_views(settings.crops), len(prepared.classes.ids)
     trained = prepared.features(prepared.split.train, views, settings.pooling)
     held_out = prepared.features(prepared.split.validation, (ORIGINAL,), settings.pooling)
@@ -304,59 +288,3 @@ def train(prepared: Prepared, settings: TrainSettings, run: Path, *, progress: b
     )
     HeadWeights.of(head).save(run / "head.npz")
     return chosen
-
-
-def write_split(path: Path, prepared: Prepared) -> None:
-    """Write which picture is in which part, and in which group of like pictures."""
-    part_of = {position: part for part in PARTS for position in getattr(prepared.split, part).tolist()}
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "label", "source", "licence", "group", "part"])
-        for position, picture in enumerate(prepared.data.pictures):
-            writer.writerow(
-                [
-                    picture.name,
-                    picture.label,
-                    picture.source,
-                    picture.licence,
-                    prepared.groups[position],
-                    part_of[position],
-                ]
-            )
-
-
-def read_split(path: Path, root: Path, part: str, task: str | None = None) -> list[Picture]:
-    """Read the pictures of one part from a run's `split.csv`.
-
-    Args:
-        path: The file.
-        root: The folder of the pictures, or of the shards that hold them.
-        part: One of `PARTS`, or `all`.
-        task: Only the pictures of this task, where the file has pictures of several.
-
-    Returns:
-        The pictures, those in files of their own without digests.
-
-    Raises:
-        DataError: No such file, a part without pictures, or pictures that are not under the folder.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [
-                row
-                for row in csv.DictReader(file)
-                if part in {row["part"], "all"} and (task is None or row.get("task") in {task, None})
-            ]
-    except (OSError, KeyError) as error:
-        raise DataError(f"{path} is no split that a run wrote: {error}") from error
-    listed = [
-        Picture(row["file"], root / row["file"], row["label"], "", row["source"], row["licence"])
-        for row in rows
-    ]
-    pictures, missing = locate(listed, root)
-    if missing or not pictures:
-        raise DataError(
-            f"{len(missing)} of the {len(listed)} pictures of part {part!r} are not under {root}"
-            f"{', for instance ' + missing[0] if missing else ''}. Name the data folder that the run used."
-        )
-    return pictures

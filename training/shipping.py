@@ -24,10 +24,10 @@ from training.head_measures import measure_groups, measure_is_sport, measure_tag
 from training.head_set import Head, HeadSet
 from training.labelling import read_labels
 from training.metrics import measure
-from training.pipeline import read_split
 from training.runs import read_run
 from training.served import ExportedModel
 from training.settings import write_json
+from training.split_file import read_split
 from training.targets import read_targets
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+#: The parts of a split, in their usual order.
+PARTS = ("train", "validation", "test")
 #: A class needs this many groups for a place in all three parts; below, it is in training alone.
 _GROUPS_FOR_ALL_PARTS = 3
 

@@ -16,7 +16,8 @@ from training.cleaning.decisions import (
 )
 from training.cleaning.suspects import Suspect, drop_top
 from training.errors import DataError
-from training.pipeline import PARTS, Prepared
+from training.pipeline import Prepared
+from training.split import PARTS
 
 
 def names(prepared: Prepared, part: str) -> list[str]:

@@ -23,11 +23,12 @@ from training.errors import DataError, TrainingError
 from training.finetune import finetune
 from training.finetune_settings import PRECISIONS, FinetuneSettings
 from training.head import HeadSettings
-from training.pipeline import prepare, read_split, train
+from training.pipeline import prepare, train
 from training.runs import read_run
 from training.served import ExportedModel
 from training.settings import TrainSettings
 from training.shipping import export_run
+from training.split_file import read_split
 from training.tensorboard import FOLDER, read_scalars
 from training.tunable import _unfreeze, build_tunable
 

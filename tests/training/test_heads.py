@@ -21,12 +21,13 @@ from training.head import HeadSettings
 from training.head_measures import auroc, best_threshold, measure_groups
 from training.head_set import UNKNOWN, Head, HeadSet, HeadsLoss
 from training.labelling import Labels, read_labels, write_all_targets
-from training.pipeline import prepare, read_split, train
+from training.pipeline import prepare, train
 from training.reading import read_data
 from training.runs import read_run
 from training.served import ExportedModel
 from training.settings import TrainSettings
 from training.shipping import export_run
+from training.split_file import read_split
 from training.targets import read_targets
 from training.tunable import build_tunable
 

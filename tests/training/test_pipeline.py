@@ -8,7 +8,6 @@ from PIL import Image
 from catalogue import load_catalogue
 from preprocessing import decode_picture
 from tests.training.pictures import COLOURS, coloured_noise, write_class_folders
-from training import pipeline
 from training.backbones import BackboneSettings, build_backbone
 from training.calibration import softmax
 from training.classifier import HeadWeights
@@ -16,10 +15,12 @@ from training.command import main
 from training.data import read_class_folders
 from training.errors import DataError, ExportError, WeightsError
 from training.head import HeadSettings
-from training.pipeline import Prepared, prepare, read_split, train
+from training.pipeline import Prepared, prepare, train
 from training.served import ExportedModel
 from training.settings import TrainSettings
 from training.shipping import export_run
+from training.split import PARTS
+from training.split_file import read_split
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
@@ -96,7 +97,7 @@ def test_copies_are_grouped_with_what_they_copy_and_no_group_is_parted(prepared:
     assert len(set(prepared.groups.tolist())) == PICTURES - COPIES, "and nothing else is"
     part_of: dict[int, str] = {}
     positions: list[int] = []
-    for part in pipeline.PARTS:
+    for part in PARTS:
         for position in getattr(prepared.split, part).tolist():
             assert part_of.setdefault(int(prepared.groups[position]), part) == part
             positions.append(position)

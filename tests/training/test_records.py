@@ -17,11 +17,11 @@ from training.command import main
 from training.conversion import write_records
 from training.data import Dataset, read_class_folders
 from training.errors import DataError
-from training.pipeline import read_split
 from training.pixels import decoded_pixels
 from training.reading import locate, read_data, reader_by_name
 from training.records import read_records, serialised_example
 from training.shards import Frame, ShardError, find_shards, read_frames, write_frame
+from training.split_file import read_split
 
 
 def example(name: str, label: str, data: bytes = b"picture", **told: str) -> bytes:

@@ -10,11 +10,12 @@ from training.data import Picture
 from training.errors import DataError
 from training.intervals import wilson
 from training.metrics import NOT_ANSWERED
-from training.report.asked import Asked, join, read_groups
+from training.report.asked import Asked, join
 from training.report.by_class import class_rows, confused_pairs, surest_mistakes
 from training.report.certainty import abstaining, calibration, calibration_of
 from training.report.shares import mean_over_classes, segments, share_of
 from training.served import Answers
+from training.split_file import read_places
 
 
 def id_of(name: str) -> str:
@@ -158,10 +159,10 @@ def test_answers_of_one_probability_are_given_together() -> None:
 def test_groups_come_from_the_split(asked: Asked, tmp_path: Path) -> None:
     split = tmp_path / "split.csv"
     split.write_text("file,group,part\n" + "".join(f"{n}.png,{10 - n},test\n" for n in range(6)))
-    assert read_groups(split, asked.pictures).tolist() == [10, 9, 8, 7, 6, 5]
+    assert read_places(split, asked.pictures)[1].tolist() == [10, 9, 8, 7, 6, 5]
     split.write_text("file,group,part\n0.png,1,test\n")
     with pytest.raises(DataError, match="no split"):
-        read_groups(split, asked.pictures)
+        read_places(split, asked.pictures)
 
 
 def test_no_pictures_are_refused() -> None:

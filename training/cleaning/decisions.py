@@ -14,8 +14,8 @@ from catalogue import Catalogue, load_catalogue
 from training.classes import find_classes
 from training.data import Dataset, Picture
 from training.errors import DataError
-from training.pipeline import PARTS, Prepared
-from training.split import Split
+from training.pipeline import Prepared
+from training.split import PARTS, Split
 
 KEEP, RELABEL, DROP = "keep", "relabel", "drop"
 COLUMNS = ("file", "decision", "label", "by", "why")

@@ -14,7 +14,8 @@ from catalogue import load_catalogue
 from training.cleaning.confident import estimate_noise, find_suspects, predicted_instead, scores
 from training.cleaning.decisions import DROP, Decision
 from training.errors import DataError
-from training.pipeline import PARTS, Prepared
+from training.pipeline import Prepared
+from training.split import PARTS
 
 #: One label is a part of the other, by the catalogue: both may be right.
 PART_OF = "part"

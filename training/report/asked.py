@@ -1,10 +1,8 @@
 """The pictures that a version was asked, with what is right, what it answered, and which pictures belong together."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,24 +81,3 @@ def join(
     truths = tuple(classes.ids[classes.of_label[picture.label]] for picture in pictures)
     names = answers.names | dict(zip(classes.ids, classes.names, strict=True))
     return Asked(tuple(pictures), truths, groups, answers, names)
-
-
-def read_groups(path: Path, pictures: Sequence[Picture]) -> NDArray[np.int64]:
-    """Read from a run's `split.csv` which pictures look alike.
-
-    Args:
-        path: The file.
-        pictures: The pictures whose groups are wanted.
-
-    Returns:
-        int64 [pictures].
-
-    Raises:
-        DataError: No such file, or a picture or its group is not in it.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            group_of = {row["file"]: int(row["group"]) for row in csv.DictReader(file)}
-        return np.array([group_of[picture.name] for picture in pictures], np.int64)
-    except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"{path} is no split that a run wrote for these pictures: {error}") from error

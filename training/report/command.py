@@ -31,10 +31,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, pictures: Sequence[Picture]) -> None:
     """Write the report of the options' model on pictures, and print its first figures."""
     # Here, as they start TensorFlow, which asks an exported model and is not needed to train with another backend.
-    from training.report.asked import read_groups
     from training.report.make import write_report
+    from training.split_file import read_places
 
-    groups = read_groups(options.split, pictures) if options.split is not None else None
+    groups = read_places(options.split, pictures)[1] if options.split is not None else None
     report = write_report(
         options.model,
         pictures,
