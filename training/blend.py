@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from preprocessing import decode_picture
-from training.calibration import fit_temperature, softmax
 from training.classes import find_classes
 from training.classifier import build_classifier
 from training.errors import TrainingError
@@ -26,6 +25,7 @@ from training.runs import TUNED_BACKBONE, FinishedRun, read_run, save_backbone
 from training.settings import code_version, write_json
 from training.split_file import read_split
 from training.tunable import backbone_and_head, probabilities_of
+from training.watching import measure_logits
 
 
 def blend(
@@ -121,17 +121,7 @@ def _best_share(
     for share in tqdm(shares, desc="shares", unit="share"):
         twin.set_weights(_between(ends, share))
         answers = probabilities_of(twin, pixels)
-        logits = np.log(np.maximum(answers, 1e-12))
-        temperature = fit_temperature(logits, truth)
-        own = np.arange(len(truth)), truth
-        rows.append(
-            {
-                "share": share,
-                "temperature": temperature,
-                "validation_loss": float(-np.log(softmax(logits, temperature)[own]).mean()),
-                "validation_top1": float((answers <= answers[own][:, None]).all(axis=1).mean()),
-            }
-        )
+        rows.append({"share": share} | measure_logits(np.log(np.maximum(answers, 1e-12)), truth))
     best = min(rows, key=lambda row: row["validation_loss"])
     return best | {"tried": rows}
 

@@ -4,7 +4,6 @@ The new run has the old one's split and classes, and can itself be the start of 
 say, with a low rate.
 """
 
-import dataclasses
 import hashlib
 import shutil
 from collections import Counter
@@ -199,15 +198,7 @@ def _record(
         "validation_included": parts.validation is None,
     }
     # Without a measured part there is nothing to fit a temperature to; the start's is the nearest known.
-    measured = stage["after"].get("heads", {})
-    heads = HeadSet(
-        tuple(
-            dataclasses.replace(head, temperature=measured[head.name]["temperature"])
-            if head.name in measured
-            else head
-            for head in source.heads.heads
-        )
-    )
+    heads = source.heads.with_temperatures(stage["after"].get("heads", {}))
     rows = heads.as_json()
     for place, row in enumerate(rows):
         trained = parts.classes[parts.train, place]

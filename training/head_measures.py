@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.intervals import wilson
+from training.intervals import share
 from training.targets import Targets
 
 if TYPE_CHECKING:
@@ -48,17 +48,6 @@ def best_threshold(scores: NDArray[np.floating[Any]], truth: NDArray[np.bool_]) 
     found = (len(yes) - np.searchsorted(yes, middles)) / len(yes)
     refused = np.searchsorted(no, middles) / len(no)
     return float(middles[np.argmax(found + refused)])
-
-
-def share(right: int, of: int) -> dict[str, Any]:
-    """A share, rounded, with its counts and its 95% interval (Wilson); None of nothing."""
-    low, high = wilson(right, of)
-    return {
-        "right": right,
-        "of": of,
-        "share": round(right / of, 4) if of else None,
-        "interval": [round(low, 4), round(high, 4)],
-    }
 
 
 def measure_is_sport(model: "ExportedModel", table: Targets) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The heads of a network: questions that one inference answers, each by a softmax over classes of its own."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,17 @@ class HeadSet:
             classes = values[known, place]
             targets[known, part.start + classes] = weights[place][classes]
         return targets
+
+    def with_temperatures(self, measured: Mapping[str, Mapping[str, Any]]) -> "HeadSet":
+        """The same heads, those that were measured with the `temperature` that was fitted, by name."""
+        return HeadSet(
+            tuple(
+                dataclasses.replace(head, temperature=measured[head.name]["temperature"])
+                if head.name in measured
+                else head
+                for head in self.heads
+            )
+        )
 
     def temperatures(self) -> NDArray[np.float32]:
         """The temperature of each column, float32 [columns]."""

@@ -1,12 +1,14 @@
 """Confidence intervals of shares: Wilson's for independent pictures, a bootstrap where pictures come in groups."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 #: The two-sided 97.5% point of the normal distribution, for intervals of 95%.
 Z_95 = 1.959963984540054
+_DIGITS = 4
 _RESAMPLES = 2000
 _RESAMPLES_AT_ONCE = 200
 
@@ -40,6 +42,24 @@ def wilson(right: int, count: int, *, z: float = Z_95) -> tuple[float, float]:
         0.0 if right == 0 else max(0.0, middle - half),
         1.0 if right == count else min(1.0, middle + half),
     )
+
+
+def share(right: int, of: int) -> dict[str, Any]:
+    """A share with its counts and its 95% interval, for JSON.
+
+    Args:
+        right: How many.
+        of: Of how many.
+
+    Returns:
+        `right`, `of`, `share`, None of nothing, and Wilson's `interval`, rounded.
+    """
+    return {
+        "right": right,
+        "of": of,
+        "share": round(right / of, _DIGITS) if of else None,
+        "interval": [round(end, _DIGITS) for end in wilson(right, of)],
+    }
 
 
 def group_bootstrap(

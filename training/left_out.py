@@ -18,7 +18,7 @@ from tqdm import tqdm
 from training.classifier import HeadWeights
 from training.errors import DataError
 from training.head import train_head
-from training.head_measures import share
+from training.intervals import share
 from training.pipeline import Prepared
 from training.settings import TrainSettings, write_json
 from training.views import ORIGINAL, training_views

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from training.backbones import fingerprint_of
 from training.classifier import HeadWeights
-from training.data import Picture, with_digests
+from training.data import with_digests
 from training.errors import TrainingError
 from training.features import FeatureStore
 from training.head import Features, HeadSettings, train_head
 from training.head_set import UNKNOWN, HeadSet
 from training.pipeline import embed
-from training.runs import TUNED_BACKBONE, FinishedRun, read_run
+from training.runs import TUNED_BACKBONE, read_run
 from training.settings import code_version, write_json
 from training.targets import read_targets
 from training.views import FLIP, ORIGINAL
@@ -77,6 +77,7 @@ def refit(
     classes = table.classes(heads)
     kernel, bias = (array.copy() for array in finished.head.layers[-1])
     seed, rows = finished.settings.seed, {}
+    store = FeatureStore(cache, fingerprint_of(finished.settings.backbone, finished.backbone))
     for name in chosen:
         place = [head.name for head in heads.heads].index(name)
         parts = {
@@ -85,7 +86,14 @@ def refit(
         }
         parts["validation"] = parts["validation"] if len(parts["validation"]) else parts["train"]
         features = {
-            part: _features(finished, table.pictures, places, cache, part) for part, places in parts.items()
+            part: embed(
+                store,
+                with_digests([table.pictures[one] for one in places.tolist()]),
+                (ORIGINAL, FLIP) if part == "train" else (ORIGINAL,),
+                finished.settings,
+                finished.backbone,
+            )
+            for part, places in parts.items()
         }
         head, history = train_head(
             Features(features["train"], classes[parts["train"], place]),
@@ -118,30 +126,10 @@ def _drawn(classes: NDArray[np.int64], places: NDArray[np.int64], most: int, see
     return np.sort(np.concatenate(kept)) if kept else known
 
 
-def _features(
-    finished: FinishedRun,
-    pictures: Sequence[Picture],
-    places: NDArray[np.int64],
-    cache: Path,
-    part: str,
-) -> NDArray[np.float16]:
-    chosen = with_digests([pictures[place] for place in places.tolist()])
-    views = (ORIGINAL, FLIP) if part == "train" else (ORIGINAL,)
-    store = FeatureStore(cache, fingerprint_of(finished.settings.backbone, finished.backbone))
-    return embed(store, chosen, views, finished.settings, finished.backbone)
-
-
 def _record(
     record: dict[str, Any], heads: HeadSet, rows: dict[str, Any], settings: HeadSettings, start: str
 ) -> dict[str, Any]:
-    fitted = HeadSet(
-        tuple(
-            dataclasses.replace(head, temperature=rows[head.name]["temperature"])
-            if head.name in rows
-            else head
-            for head in heads.heads
-        )
-    )
+    fitted = heads.with_temperatures(rows)
     described = [
         {**row, "classes": before["classes"]}
         for row, before in zip(fitted.as_json(), record["heads"], strict=True)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from training.data import Picture
 from training.errors import DataError
 from training.head_set import UNKNOWN, Head, HeadSet
+from training.reading import locate
 
 #: How the header of a head's column starts.
 PREFIX = "targets:"
@@ -30,7 +31,7 @@ class Targets:
     """Pictures with their parts and what is known about them.
 
     Attributes:
-        pictures: Without digests.
+        pictures: Those in files of their own without digests.
         parts: The part of each.
         values: For each column of a head, the value of each picture; empty where unknown.
     """
@@ -98,7 +99,7 @@ def read_targets(path: Path, root: Path) -> Targets:
 
     Args:
         path: The CSV file.
-        root: The folder of the pictures.
+        root: The folder of the pictures, or of the shards that hold them.
 
     Returns:
         The table.
@@ -120,14 +121,16 @@ def read_targets(path: Path, root: Path) -> Targets:
             f"{path} has no column {', '.join(missing) or PREFIX + 'NAME'}. "
             "It needs file, label, part and a column for each head, as `python -m training targets` writes them."
         )
-    pictures = tuple(
+    listed = [
         Picture(
             row["file"], root / row["file"], row["label"], "", row.get("source", ""), row.get("licence", "")
         )
         for row in rows
-    )
+    ]
+    # One that is not there is told when it is asked for: an export needs those of its own task alone.
+    found = {one.name: one for one in locate(listed, root)[0]}
     return Targets(
-        pictures,
+        tuple(found.get(one.name, one) for one in listed),
         tuple(row["part"] for row in rows),
         {name.removeprefix(PREFIX): tuple(row[name] or "" for row in rows) for name in heads},
     )

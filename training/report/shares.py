@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.intervals import group_bootstrap, wilson
+from training.intervals import group_bootstrap, share
 from training.metrics import TOPS
 from training.report.asked import Asked
 
@@ -15,12 +15,8 @@ DIGITS = 4
 
 def share_of(right: int, count: int) -> dict[str, Any]:
     """A share with Wilson's interval: `right`, `of`, `share` (None of nothing) and `wilson`."""
-    return {
-        "right": right,
-        "of": count,
-        "share": round(right / count, DIGITS) if count else None,
-        "wilson": _ends(wilson(right, count)),
-    }
+    row = share(right, count)
+    return {"wilson": row.pop("interval"), **row}
 
 
 def segments(asked: Asked, main_sources: Collection[str]) -> list[dict[str, Any]]:
