@@ -20,6 +20,7 @@ from training.inspection import command as inspection
 from training.pipeline import Prepared, prepare, train
 from training.reading import read_data
 from training.report import command as report
+from training.search import ablation
 from training.search import command as searching
 from training.settings import TrainSettings, write_json
 from training.split import PARTS
@@ -76,6 +77,10 @@ def _search_heads(options: argparse.Namespace) -> None:
 def _seeds(options: argparse.Namespace) -> None:
     settings = settings_from(options)
     searching.run_seeds(options, _prepared(options, settings), settings)
+
+
+def _ablate(options: argparse.Namespace) -> None:
+    ablation.run_ablation(options, _parser().parse_args)
 
 
 def _clean(options: argparse.Namespace) -> None:
@@ -211,6 +216,14 @@ def _parser() -> argparse.ArgumentParser:
     add_options(command)
     command.add_argument("--size", type=size_of, default=(224, 224), help="the input: 224, or HEIGHTxWIDTH")
     searching.add_finetune_search_options(command)
+
+    command = commands.add_parser(
+        "ablate", help="fine-tune with one thing changed at a time; takes the options of `finetune`"
+    )
+    command.set_defaults(run_command=_ablate)
+    add_options(command)
+    command.add_argument("--size", type=size_of, default=(224, 224), help="the input: 224, or HEIGHTxWIDTH")
+    ablation.add_options(command)
 
     command = commands.add_parser("seeds", help="train heads with several seeds, and say what spreads")
     command.set_defaults(run_command=_seeds)

@@ -92,14 +92,7 @@ def run_finetune_search(options: argparse.Namespace) -> None:
         raise TrainingError(
             "With --on-validation nothing is left to choose by. Search without, then fine-tune with it."
         )
-    source = FinetuneSource(
-        options.start,
-        options.data,
-        options.cache,
-        options.backbone_weights,
-        options.targets,
-        dict(options.head_weight),
-    )
+    source = FinetuneSource.of(options)
     task = FinetuneTask(source, settings_from(options), options.run / "trials", options.keep)
     _run(options, task, FINETUNE_PARAMETERS)
 

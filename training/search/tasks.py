@@ -1,5 +1,6 @@
 """What is searched: heads on cached features, or settings of fine-tuning, behind one interface."""
 
+import argparse
 import dataclasses
 import hashlib
 import json
@@ -188,6 +189,18 @@ class FinetuneSource:
     weights: str | None = None
     targets: Path | None = None
     head_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> "FinetuneSource":
+        """What the options of `finetune` name."""
+        return cls(
+            options.start,
+            options.data,
+            options.cache,
+            options.backbone_weights,
+            options.targets,
+            dict(options.head_weight),
+        )
 
 
 class FinetuneTask:
