@@ -7,9 +7,11 @@ from fastapi import FastAPI
 from prometheus_client import disable_created_metrics
 from pydantic import ValidationError
 
+from app.connections import BoundedProtocol
 from app.logs import configure_logging
 from app.main import create_app
 from app.metrics.workers import shared_metrics
+from app.open_files import allow_open_files
 from app.settings import Settings
 
 
@@ -38,6 +40,7 @@ def main() -> None:
         sys.exit(2)
     # With several workers, this process only watches over them; each of them does the same for itself.
     _configure_logging(settings)
+    allow_open_files(settings.max_connections)
     with shared_metrics(settings.workers if settings.metrics else 1):
         uvicorn.run(
             "app.__main__:create_app_from_environment",
@@ -49,8 +52,9 @@ def main() -> None:
             log_level=settings.log_level,
             # Ours has a line for each request that names the route instead of the path, and no query.
             access_log=False,
-            # Requests in flight get this long at a stop; a picture takes less.
-            timeout_graceful_shutdown=30,
+            http=BoundedProtocol,
+            timeout_keep_alive=settings.keep_alive_seconds,
+            timeout_graceful_shutdown=settings.stop_seconds,
             server_header=False,
         )
 

@@ -11,6 +11,7 @@ from app.errors import DeadlineExceeded, ModelServerFailed, ServiceUnavailable
 from app.metrics.recorder import Recorder
 from app.rankings import AnswerForm, RankedT
 from app.served_model import INPUT, SIGNATURE, LiveVersion, ServedModel
+from app.tracing.tracing import Tracing
 from proto_client import (
     DeadlineExceeded as ModelDeadlineExceeded,
 )
@@ -70,6 +71,7 @@ class PictureClassifier(Generic[RankedT]):
         timeout: float,
         retry_after: int,
         recorder: Recorder,
+        tracing: Tracing,
     ) -> None:
         self._client = client
         self.served = served
@@ -78,6 +80,7 @@ class PictureClassifier(Generic[RankedT]):
         self._timeout = timeout
         self._retry_after = retry_after
         self._recorder = recorder
+        self._tracing = tracing
 
     async def classify(self, picture: bytes) -> Classification[RankedT]:
         """Decode a picture to the live version's input size and ask that very version.
@@ -91,14 +94,16 @@ class PictureClassifier(Generic[RankedT]):
         queue = decode = inference = 0.0
         live = await self.served.live()
         for _ in range(_LOOKS):
-            decoded = await self._pool.decode(picture, height=live.height, width=live.width)
+            with self._tracing.stage("decode", self.served.name):
+                decoded = await self._pool.decode(picture, height=live.height, width=live.width)
             queue += decoded.queue_seconds
             decode += decoded.decode_seconds
             self._recorder.stage("queue", self.served.name, decoded.queue_seconds)
             self._recorder.stage("decode", self.served.name, decoded.decode_seconds)
             started = time.perf_counter()
             try:
-                prediction = await self._predict(decoded.image[np.newaxis], live, deadline - started)
+                with self._tracing.stage("inference", self.served.name):
+                    prediction = await self._predict(decoded.image[np.newaxis], live, deadline - started)
             except ModelNotFound:
                 live = await self.served.refresh()
                 continue

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from opentelemetry.trace import format_trace_id, get_current_span
+
 #: The id of the request that is being served; every record made meanwhile carries it.
 current_request_id: Final[ContextVar[str | None]] = ContextVar("current_request_id", default=None)
 
@@ -36,6 +38,9 @@ class _Formatter(logging.Formatter):
         request_id = current_request_id.get()
         if request_id is not None:
             values.setdefault("request_id", request_id)
+        span = get_current_span().get_span_context()
+        if span.is_valid:
+            values["trace_id"] = format_trace_id(span.trace_id)
         line = self._line(record, values)
         for token in self._tokens:
             line = line.replace(token, _HIDDEN)

@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from app.draining import Draining, drain_on_sigterm
 from app.errors import add_error_handlers
 from app.metrics.exposition import Exposition
 from app.metrics.prometheus import Limits, PrometheusRecorder
 from app.metrics.recorder import Recorder
+from app.middleware.draining import DrainingMiddleware
 from app.middleware.observation import ObservationMiddleware
 from app.middleware.request_id import RequestIdMiddleware
 from app.middleware.unread_body import UnreadBodyMiddleware
@@ -16,6 +18,7 @@ from app.openapi import describe_problems_once
 from app.routes import catalogue, health, metrics, product_classifier, sport_classifier
 from app.services import LifespanState, open_services
 from app.settings import Settings
+from app.tracing.tracing import Tracing
 
 VERSION = "0.1.0"
 
@@ -24,14 +27,18 @@ def create_app(settings: Settings) -> FastAPI:
     """Make the gateway. Nothing is opened before the app starts, and nothing is global.
 
     Args:
-        settings: All there is to set; nothing else is read from the environment.
+        settings: All there is to set; nothing else is read from the environment, but for OpenTelemetry's own
+            variables where tracing is on.
     """
     recorder, exposition = _recording(settings)
+    tracing = _tracing(settings)
+    draining = Draining()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[LifespanState]:
-        async with open_services(settings, recorder, exposition) as services:
-            yield {"services": services}
+        with drain_on_sigterm(draining, settings.drain_seconds):
+            async with open_services(settings, recorder, exposition, tracing, draining) as services:
+                yield {"services": services}
 
     app = FastAPI(
         title="Sport Vision",
@@ -39,6 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Which sport is in the picture?",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        telemetry=tracing.telemetry(),
     )
     add_error_handlers(app)
     app.include_router(health.router)
@@ -48,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(catalogue.router)
     describe_problems_once(app)
     # The last one added is the outermost.
+    app.add_middleware(DrainingMiddleware, draining=draining)
     app.add_middleware(RequestIdMiddleware)
     app.add_middleware(ObservationMiddleware, recorder=recorder)
     app.add_middleware(UnreadBodyMiddleware)
@@ -58,6 +67,7 @@ def _recording(settings: Settings) -> tuple[Recorder, Exposition | None]:
     if not settings.metrics:
         return Recorder(), None
     limits = Limits(
+        connections=settings.max_connections,
         work=settings.max_in_flight,
         upload_bytes=settings.max_upload_memory_bytes,
         decode_queue=settings.decode_queue,
@@ -65,3 +75,12 @@ def _recording(settings: Settings) -> tuple[Recorder, Exposition | None]:
     )
     recorder = PrometheusRecorder(limits)
     return recorder, Exposition(recorder, VERSION)
+
+
+def _tracing(settings: Settings) -> Tracing:
+    if not settings.tracing:
+        return Tracing()
+    # Only here, so that a gateway without it need not carry it.
+    from app.tracing.opentelemetry import OpenTelemetryTracing
+
+    return OpenTelemetryTracing(ratio=settings.tracing_sample_ratio, version=VERSION)

@@ -61,7 +61,8 @@ async def rank_upload(
     settings, recorder, model = services.settings, services.recorder, classifier.served.name
     with services.admission.let_in(most_bytes(request, settings.max_upload_bytes)) as place:
         started = time.perf_counter()
-        picture = await read_picture(request, settings.max_upload_bytes, settings.upload_timeout_seconds)
+        with services.tracing.stage("read", model):
+            picture = await read_picture(request, settings.max_upload_bytes, settings.upload_timeout_seconds)
         read_seconds = time.perf_counter() - started
         place.shrink(len(picture))
         recorder.uploaded(len(picture))

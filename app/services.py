@@ -13,13 +13,16 @@ from app.auth import TokenCheck
 from app.caching import CacheableDocument
 from app.catalogue_documents import CatalogueDocuments
 from app.classifier import PictureClassifier
+from app.connections import Connections
 from app.decoding import DecodePool
+from app.draining import Draining
 from app.metrics.exposition import Exposition
 from app.metrics.recorder import Recorder
 from app.product_documents import product_types_document
 from app.rankings import CLASSES, TYPES_WITH_GROUPS, AnswerForm, RankedClass, RankedT, RankedType
 from app.served_model import ServedModel
 from app.settings import ModelKind, Settings
+from app.tracing.tracing import Tracing
 from catalogue import Catalogue, load_catalogue, load_products
 from proto_client import ModelServerClient
 
@@ -35,6 +38,9 @@ class Services:
         settings: The settings.
         recorder: Takes measurements.
         exposition: Shows them; None where metrics are switched off.
+        tracing: Traces.
+        draining: Whether this process is on its way out.
+        connections: The open connections.
         admission: How much work is taken on.
         token_check: Who is let in.
         catalogue: The sports.
@@ -47,6 +53,9 @@ class Services:
     settings: Settings
     recorder: Recorder
     exposition: Exposition | None
+    tracing: Tracing
+    draining: Draining
+    connections: Connections
     admission: Admission
     token_check: TokenCheck
     catalogue: Catalogue
@@ -73,10 +82,16 @@ class LifespanState(TypedDict):
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, recorder: Recorder, exposition: Exposition | None
+    settings: Settings,
+    recorder: Recorder,
+    exposition: Exposition | None,
+    tracing: Tracing,
+    draining: Draining,
 ) -> AsyncIterator[Services]:
     """Make the services, and close them when the block ends."""
     async with AsyncExitStack() as stack:
+        tracing.start()
+        stack.push_async_callback(tracing.stop)
         pool = stack.enter_context(
             DecodePool(
                 workers=settings.decode_workers,
@@ -88,7 +103,9 @@ async def open_services(
                 recorder=recorder,
             )
         )
-        client = await stack.enter_async_context(ModelServerClient(settings.model_server, observer=recorder))
+        client = await stack.enter_async_context(
+            ModelServerClient(settings.model_server, observer=recorder, call_metadata=tracing.call_metadata)
+        )
 
         async def classifier(
             name: str, label: str | None, form: AnswerForm[RankedT]
@@ -111,6 +128,7 @@ async def open_services(
                 timeout=settings.predict_timeout_seconds,
                 retry_after=settings.retry_after_seconds,
                 recorder=recorder,
+                tracing=tracing,
             )
 
         catalogue = load_catalogue(settings.catalogue_file)
@@ -118,6 +136,13 @@ async def open_services(
             settings=settings,
             recorder=recorder,
             exposition=exposition,
+            tracing=tracing,
+            draining=draining,
+            connections=Connections(
+                limit=settings.max_connections,
+                head_seconds=settings.header_timeout_seconds,
+                recorder=recorder,
+            ),
             admission=Admission(
                 max_in_flight=settings.max_in_flight,
                 max_upload_bytes=settings.max_upload_memory_bytes,

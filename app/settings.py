@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.process_settings import ProcessSettings
 from catalogue.product_reading import PRODUCTS_FILE
 from catalogue.reading import SPORTS_FILE
 
@@ -38,7 +39,7 @@ def _list(value: object) -> object:
     return read_list(value) if isinstance(value, str) else value
 
 
-class Settings(BaseSettings):
+class Settings(ProcessSettings, BaseSettings):
     """Every setting of the gateway, with its default.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -82,6 +82,8 @@ class ModelServerClient:
         settings: The channel's limits and times, retries included.
         credentials: For TLS; None speaks plain text, as TF Serving does by default.
         observer: Is told of every call.
+        call_metadata: Gives the metadata, pairs of name and value, that goes with each attempt of a call; asked in
+            the task that makes the call.
     """
 
     def __init__(
@@ -91,12 +93,14 @@ class ModelServerClient:
         settings: ChannelSettings | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         observer: CallObserver | None = None,
+        call_metadata: Callable[[], Sequence[tuple[str, str]]] = tuple,
     ) -> None:
         self.target = target
         settings = settings or ChannelSettings()
         self._retry = settings.retry
         self._channel = open_channel(target, settings, credentials)
         self._observer = observer
+        self._call_metadata = call_metadata
         self._closed = False
         self._predict = self._method(PREDICT, PredictResponse)
         self._status = self._method(GET_MODEL_STATUS, GetModelStatusResponse)
@@ -299,7 +303,7 @@ class ModelServerClient:
         if self._closed:
             raise error_for(grpc.StatusCode.CANCELLED, "The client is closed.")
         try:
-            return await invoke(content, timeout=seconds)
+            return await invoke(content, timeout=seconds, metadata=tuple(self._call_metadata()) or None)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and not task.cancelling():

@@ -144,6 +144,8 @@ async def run() -> int:
     model_port = port_setting("MODEL_SERVER_PORT", 8500)
     tokens = development_tokens()
     env = {
+        # Nobody has to be told that the gateway goes.
+        "SPORTVISION_DRAIN_SECONDS": "0",
         **os.environ,
         "SPORTVISION_ENVIRONMENT": "development",
         "SPORTVISION_HOST": HOST,

@@ -42,6 +42,11 @@ class Instruments:
             "status_class",
         )
         self.requests_in_flight = gauge("http_requests_in_flight", "Requests being answered.")
+        self.connections = gauge("connections", "Open connections.")
+        self.connections_limit = gauge("connections_limit", "The bound on open connections.")
+        self.connection_ends = counter(
+            "connections_ended", "Connections ended because a bound was reached.", "reason"
+        )
         self.work = gauge("work_in_flight", "Picture requests let in and not yet answered.")
         self.work_limit = gauge("work_in_flight_limit", "The bound on picture requests in flight.")
         self.upload_memory = gauge("upload_memory_bytes", "Bytes set aside for uploads.")

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from app.metrics.instruments import Instruments
 from app.metrics.predictions import PredictionMetrics
-from app.metrics.recorder import Recorder, ShedReason, Stage
+from app.metrics.recorder import ConnectionEnd, Recorder, ShedReason, Stage
 
 #: Where the worker processes that share a port keep their values, so that each can show those of all. The library
 #: reads it too, when it is imported.
@@ -21,12 +21,14 @@ class Limits:
     """The bounds that one process works under; shown beside what they bound, so that alerts need no numbers.
 
     Attributes:
+        connections: Open connections.
         work: Picture requests in flight.
         upload_bytes: Bytes set aside for uploads.
         decode_queue: Pictures that wait for a decoding thread.
         decode_workers: Decoding threads.
     """
 
+    connections: int
     work: int
     upload_bytes: int
     decode_queue: int
@@ -45,6 +47,7 @@ class PrometheusRecorder(Recorder):
         self.registry = CollectorRegistry()
         self.shared_folder = os.environ.get(FOLDER_VARIABLE)
         self._instruments = to = Instruments(self.registry)
+        to.connections_limit.set(limits.connections)
         to.work_limit.set(limits.work)
         to.upload_memory_limit.set(limits.upload_bytes)
         to.decode_queue_limit.set(limits.decode_queue)
@@ -76,6 +79,14 @@ class PrometheusRecorder(Recorder):
         counter, histogram = self._request(route, method, status)
         counter.inc()
         histogram.observe(seconds)
+
+    def connections_changed(self, change: int) -> None:
+        """See `Recorder`."""
+        self._instruments.connections.inc(change)
+
+    def connection_ended(self, reason: ConnectionEnd) -> None:
+        """See `Recorder`."""
+        self._instruments.connection_ends.labels(reason).inc()
 
     def work_changed(self, *, in_flight: int, upload_bytes: int) -> None:
         """See `Recorder`."""

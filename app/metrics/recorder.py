@@ -6,6 +6,7 @@ import grpc
 
 Stage = Literal["read", "queue", "decode", "inference", "encode"]
 ShedReason = Literal["in_flight", "upload_memory", "decode_queue"]
+ConnectionEnd = Literal["slow_head", "made_room", "refused"]
 
 
 class Recorder:
@@ -21,6 +22,12 @@ class Recorder:
 
     def request_ended(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered, or its connection broke."""
+
+    def connections_changed(self, change: int) -> None:
+        """So many more (or fewer) connections are open."""
+
+    def connection_ended(self, reason: ConnectionEnd) -> None:
+        """A connection was ended because a bound was reached."""
 
     def work_changed(self, *, in_flight: int, upload_bytes: int) -> None:
         """So many more (or fewer) picture requests are in flight, with so many bytes set aside for them."""

@@ -17,8 +17,8 @@ ANSWERED: Final = "answered"
 UNMATCHED: Final = "unmatched"
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# Asked every few seconds by machines; their lines would bury all others.
-_PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+#: Asked every few seconds by machines; their lines and traces would bury all others.
+PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _log = logging.getLogger("app.access")
 
@@ -75,7 +75,7 @@ class ObservationMiddleware:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             route = getattr(scope.get("route"), "path", UNMATCHED)
             self._recorder.request_ended(route=route, method=method, status=status, seconds=seconds)
-            level = logging.DEBUG if route in _PROBES and status < 400 else logging.INFO
+            level = logging.DEBUG if route in PROBES and status < 400 else logging.INFO
             if _log.isEnabledFor(level):
                 answered = state.get(ANSWERED)
                 extra = fields(

@@ -29,8 +29,14 @@ async def readyz(services: ServicesDep) -> Ready:
     """Ask the model server for every model; 503 with the reason where one that is needed is not AVAILABLE.
 
     Which are needed is a setting (`SPORTVISION_READY_NEEDS`, the sport model by default). One that is not, and is
-    away, is named under `missing`: a gateway that can do the rest must not lose its traffic for it.
+    away, is named under `missing`: a gateway that can do the rest must not lose its traffic for it. After SIGTERM
+    it is 503 too, while requests are still answered.
     """
+    if services.draining.begun:
+        raise ServiceUnavailable(
+            "The gateway is shutting down. Send requests to another one.",
+            retry_after=services.settings.retry_after_seconds,
+        )
     served = services.served_models
     found = dict(zip(served, await asyncio.gather(*map(_look, served.values())), strict=True))
     ready = Ready(models=[], missing=[])

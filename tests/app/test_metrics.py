@@ -20,7 +20,7 @@ from tests.support.gateway import MODEL, PREDICT, PRODUCT_MODEL, TOKEN, gateway_
 from tests.support.pictures import grey_jpeg
 from tests.support.scrape import Scrape, scrape
 
-LIMITS = Limits(work=3, upload_bytes=1000, decode_queue=2, decode_workers=1)
+LIMITS = Limits(connections=10, work=3, upload_bytes=1000, decode_queue=2, decode_workers=1)
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
 

@@ -1,11 +1,9 @@
 """No request is lost when a pod goes: the times that this takes add up."""
 
-import re
-
 import pytest
 
 from app.settings import Settings
-from tests.k8s.manifests import NAMES, ROOT, flags, main_container, one, pods
+from tests.k8s.manifests import NAMES, flags, main_container, one, pods
 
 # CoreDNS' usual TTL, and a gRPC client's pause between two looks at DNS (grpc.dns_min_time_between_resolutions_ms).
 DNS_TTL = 30
@@ -30,13 +28,13 @@ def test_a_model_server_works_on_until_every_gateway_has_left_it(name: str) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_gateway_has_time_to_hear_and_to_finish(name: str) -> None:
-    main = (ROOT / "app" / "__main__.py").read_text(encoding="utf-8")
-    (graceful,) = re.findall(r"timeout_graceful_shutdown=(\d+)", main)
+    in_flight = Settings.model_fields["stop_seconds"].default
     for pod, spec, _ in pods(name):
         if pod.startswith("gateway"):
-            sleep = main_container(spec)["lifecycle"]["preStop"]["sleep"]["seconds"]
-            assert sleep >= 5
-            assert spec["terminationGracePeriodSeconds"] >= sleep + int(graceful) + 5
+            variables = {one["name"]: one.get("value") for one in main_container(spec)["env"]}
+            drain = float(variables["SPORTVISION_DRAIN_SECONDS"])
+            assert drain >= 10
+            assert spec["terminationGracePeriodSeconds"] >= drain + in_flight + 5
 
 
 @pytest.mark.parametrize("name", NAMES)

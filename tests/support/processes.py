@@ -29,7 +29,8 @@ def running_module(
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
-            env={**os.environ, **(environment or {})},
+            # Most tests have nobody to tell that a gateway goes.
+            env={**os.environ, "SPORTVISION_DRAIN_SECONDS": "0", **(environment or {})},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
