@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest_plugins = ["tests.support.databases"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance", "pointing tests/conformance at another model server")

@@ -10,14 +10,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {
-    "app": {"app", "proto_client", "preprocessing", "catalogue"},
+    "app": {"app", "proto_client", "preprocessing", "catalogue", "accounts"},
+    "accounts": {"accounts"},
     "proto_client": {"proto_client"},
     "model_server": {"model_server"},
     "training": {"training", "preprocessing", "catalogue"},
     "catalogue": {"catalogue"},
     "preprocessing": set(),
 }
-NEVER_TENSORFLOW = ("app", "proto_client", "catalogue", "preprocessing")
+NEVER_TENSORFLOW = ("app", "accounts", "proto_client", "catalogue", "preprocessing")
 TENSORFLOW = {"tensorflow", "keras", "tensorflow_serving", "h5py"}
 
 
@@ -48,6 +49,11 @@ def test_the_gateway_s_side_never_imports_tensorflow(name: str) -> None:
     for path in sources(name):
         if "generator" not in path.parts:  # run by developers, never imported by the package
             assert not set(imported(path)) & TENSORFLOW, path
+
+
+def test_accounts_know_nothing_of_http_and_pictures() -> None:
+    for path in sources("accounts"):
+        assert not set(imported(path)) & {"fastapi", "starlette", "uvicorn", "grpc", "PIL", "numpy"}, path
 
 
 def test_locks_name_no_registry() -> None:

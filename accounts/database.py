@@ -1,0 +1,237 @@
+"""The database: SQLite in one file, or PostgreSQL, by one URL; sessions for reading and for writing."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import asyncpg
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
+
+Kind = Literal["sqlite", "postgresql"]
+
+_DRIVERS: Final[dict[str, tuple[Kind, str]]] = {
+    "sqlite": ("sqlite", "sqlite+aiosqlite"),
+    "sqlite+aiosqlite": ("sqlite", "sqlite+aiosqlite"),
+    "postgres": ("postgresql", "postgresql+asyncpg"),
+    "postgresql": ("postgresql", "postgresql+asyncpg"),
+    "postgresql+asyncpg": ("postgresql", "postgresql+asyncpg"),
+}
+_FORMS: Final = "sqlite:///path/to/file.sqlite3 or postgresql://user:password@host:5432/database"
+#: Under this name an execution option tells how a transaction on SQLite begins.
+_BEGIN: Final = "accounts_sqlite_begin"
+
+
+class DatabaseUrlError(ValueError):
+    """The database's URL is not one that is understood; the message says which are, and never quotes a password."""
+
+
+class DatabaseAway(Exception):
+    """The database cannot be reached or cannot answer just now. Worth another try later."""
+
+
+def read_url(text: str) -> tuple[Kind, URL]:
+    """Read a database's URL, and name the driver that is used for it.
+
+    Args:
+        text: `sqlite:///relative.file`, `sqlite:////absolute/file` or `postgresql://…`; what asyncpg understands may
+            follow as a query, such as `?ssl=verify-full` or `?host=/run/postgresql`.
+
+    Raises:
+        DatabaseUrlError: It is neither, or a SQLite database without a file.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise DatabaseUrlError(f"the database's URL cannot be read. It is {_FORMS}") from error
+    if url.drivername not in _DRIVERS:
+        raise DatabaseUrlError(
+            f'no database of the kind "{url.drivername}" is supported. The URL is {_FORMS}'
+        )
+    kind, driver = _DRIVERS[url.drivername]
+    if kind == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise DatabaseUrlError(
+            f"SQLite needs a file, for what is in memory only is gone at the end. The URL is {_FORMS}"
+        )
+    return kind, url.set(drivername=driver)
+
+
+class Database:
+    """An engine with its pool, opened lazily and closed by `close`.
+
+    Every session is one transaction: it is committed when its block ends, and rolled back when the block raises.
+
+    Attributes:
+        kind: `sqlite` or `postgresql`.
+        engine: For migrations and tests; all else uses `read` and `write`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 5,
+        timeout: float = 5.0,
+        migrating: bool = False,
+    ) -> None:
+        """Make the engine; nothing is opened yet.
+
+        Args:
+            url: As for `read_url`.
+            pool_size: Connections that are kept.
+            timeout: Seconds for a connection, a statement, or a lock to come; beyond it, `DatabaseAway`.
+            migrating: For migrations: no pool, and SQLite does not look after foreign keys, for it would take the
+                rebuilding of a table for the deletion of its rows.
+
+        Raises:
+            DatabaseUrlError: See `read_url`.
+        """
+        self.kind, self.url = read_url(url)
+        arguments: dict[str, Any] = {"connect_args": _connect_arguments(self.kind, timeout)}
+        if migrating:
+            arguments["poolclass"] = NullPool
+        else:
+            arguments |= {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": timeout}
+        # A look at each connection before it is used costs a round trip, but none is handed out that has died.
+        self.engine: AsyncEngine = create_async_engine(
+            self.url,
+            pool_pre_ping=self.kind == "postgresql" and not migrating,
+            hide_parameters=True,
+            **arguments,
+        )
+        if self.kind == "sqlite":
+            _prepare_sqlite(self.engine, Path(self.url.database or ""), timeout, foreign_keys=not migrating)
+        self._writing = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+
+    @property
+    def file(self) -> Path | None:
+        """SQLite's file; None for PostgreSQL."""
+        return Path(self.url.database or "") if self.kind == "sqlite" else None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session that only reads. On SQLite it never waits for a writer.
+
+        Raises:
+            DatabaseAway: The database did not answer.
+        """
+        async with self._session(self.engine) as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """A session that may write, committed at the end of the block.
+
+        On SQLite it takes the write lock at once and waits for it: a transaction that begins by reading could find,
+        on its first write, that another has written meanwhile, and no waiting would mend that.
+
+        Raises:
+            DatabaseAway: The database did not answer, or another held its lock for too long.
+        """
+        async with self._session(self._writing) as session:
+            yield session
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction that holds SQLite's write lock, for `accounts.migrating`."""
+        async with self._writing.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _session(self, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+        with away_when_unreachable():
+            async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+                # Begun here and not by the first statement, so that it is known what a block holds.
+                await session.connection()
+                yield session
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+@contextmanager
+def away_when_unreachable() -> Iterator[None]:
+    """Turn the many errors of a database that is away into one.
+
+    Raises:
+        DatabaseAway: In place of them.
+    """
+    try:
+        yield
+    except (OSError, TimeoutError, PoolTimeout) as error:
+        raise DatabaseAway(_message(error)) from error
+    except DBAPIError as error:
+        if not _is_away(error):
+            raise
+        raise DatabaseAway(_message(error.orig or error)) from error
+    except (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError) as error:
+        # Raised while a connection is made, where SQLAlchemy does not wrap it.
+        raise DatabaseAway(_message(error)) from error
+
+
+def _message(error: BaseException) -> str:
+    # A timeout has no words of its own.
+    return (
+        f"The database does not answer: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+    )
+
+
+def _is_away(error: DBAPIError) -> bool:
+    if error.connection_invalidated or isinstance(error, InterfaceError):
+        return True
+    if isinstance(error, OperationalError):
+        # SQLite: locked, unable to open, disk I/O error. What is wrong with the statement is operational there too.
+        return not any(word in str(error.orig) for word in ("no such", "syntax error", "already exists"))
+    # asyncpg's own classes, by SQLSTATE: 08 connection, 53 resources, 57 operator intervention, 55P03 lock, 25006
+    # a standby (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return state[:2] in {"08", "53", "57"} or state in {"55P03", "25006"}
+
+
+def _connect_arguments(kind: Kind, timeout: float) -> dict[str, Any]:
+    if kind == "sqlite":
+        return {"timeout": timeout}
+    return {
+        "timeout": timeout,
+        "command_timeout": timeout,
+        "server_settings": {"application_name": "sportvision", "timezone": "UTC"},
+    }
+
+
+def _prepare_sqlite(engine: AsyncEngine, file: Path, timeout: float, *, foreign_keys: bool) -> None:
+    # SQLite says "unable to open database file" whatever the reason. And aiosqlite, which has a thread for each
+    # connection, leaves that of a failed one to itself: it may find the event loop closed.
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def connecting(*_: Any) -> None:
+        if not file.parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {file.parent}")
+        if not os.access(file if file.exists() else file.parent, os.R_OK | os.W_OK):
+            raise PermissionError(f"{file} may not be written by this user")
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(connection: Any, _: Any) -> None:
+        # The driver is not to begin transactions: it would not before DDL, nor with the lock that is wanted.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            # Waiting comes first: switching to WAL needs the file for itself.
+            f"busy_timeout = {int(timeout * 1000)}",
+            # Readers and the one writer do not wait for each other.
+            "journal_mode = WAL",
+            # What is committed stays, even where the machine loses its power. Writes are few.
+            "synchronous = FULL",
+            f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))

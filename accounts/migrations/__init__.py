@@ -1,0 +1,1 @@
+"""The versions of the database, made by Alembic; `accounts.migrating` walks them."""

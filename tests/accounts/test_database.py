@@ -1,0 +1,135 @@
+"""Sessions on both databases, and what happens where there is none."""
+
+import asyncio
+import uuid
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from accounts.database import Database, DatabaseAway, DatabaseUrlError, read_url
+from accounts.tables import Account, AuditEntry, Token
+
+
+async def make_account(database: Database, name: str = "somebody") -> Account:
+    async with database.write() as session:
+        account = Account(name=name)
+        session.add(account)
+    return account
+
+
+async def test_what_is_written_is_read_as_it_was(database: Database) -> None:
+    moment = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=timezone(timedelta(hours=2)))
+    account = await make_account(database)
+    async with database.write() as session:
+        session.add(
+            Token(
+                account_id=account.id,
+                name="café ☕",
+                digest=bytes(range(32)),
+                hint="wxyz",
+                scopes=("usage", "sport", "usage"),
+                expires_at=moment,
+            )
+        )
+        session.add(AuditEntry(actor_kind="service", actor="test", action="test", details={"a": [1, None]}))
+    async with database.read() as session:
+        token = (await session.scalars(select(Token))).one()
+        entry = (await session.scalars(select(AuditEntry))).one()
+    assert token.expires_at == moment
+    assert token.expires_at is not None
+    assert token.expires_at.tzinfo is UTC
+    assert token.scopes == ("sport", "usage")
+    assert (token.name, token.digest, token.revoked_at) == ("café ☕", bytes(range(32)), None)
+    assert entry.details == {"a": [1, None]}
+    assert entry.id == 1
+
+
+async def test_a_moment_without_a_time_zone_is_refused(database: Database) -> None:
+    with pytest.raises(StatementError, match="must know its time zone"):
+        async with database.write() as session:
+            session.add(Account(created_at=datetime(2026, 1, 1)))  # noqa: DTZ001
+
+
+async def test_a_block_that_fails_writes_nothing(database: Database) -> None:
+    async def fail() -> None:
+        async with database.write() as session:
+            session.add(Account(name="half"))
+            await session.flush()
+            raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError, match="on purpose"):
+        await fail()
+    async with database.read() as session:
+        assert (await session.scalars(select(Account))).all() == []
+
+
+async def test_foreign_keys_hold(database: Database) -> None:
+    with pytest.raises(IntegrityError):
+        async with database.write() as session:
+            session.add(Token(account_id=uuid.uuid4(), name="x", digest=b"d" * 32, hint="", scopes=()))
+
+
+async def test_many_writers_wait_for_each_other(database: Database) -> None:
+    await asyncio.gather(*(make_account(database, str(number)) for number in range(40)))
+    async with database.read() as session:
+        assert len((await session.scalars(select(Account))).all()) == 40
+
+
+async def test_a_reader_does_not_wait_for_a_writer(database: Database) -> None:
+    async with database.write() as writing:
+        writing.add(Account(name="unfinished"))
+        await writing.flush()
+        async with asyncio.timeout(2), database.read() as reading:
+            assert (await reading.scalars(select(Account))).all() == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://somebody:secret-word@127.0.0.1:1/nothing",
+        "postgresql:///nothing?host=/nowhere",
+        "sqlite:////proc/nothing/accounts.sqlite3",
+    ],
+)
+async def test_a_database_that_is_away(url: str) -> None:
+    database = Database(url, timeout=1)
+    with pytest.raises(DatabaseAway, match="does not answer") as raised:
+        async with database.read() as session:
+            await session.execute(select(Account))
+    assert "secret-word" not in str(raised.value)
+    await database.close()
+
+
+async def test_a_lock_that_is_held_for_too_long(sqlite_url: str) -> None:
+    first, second = Database(sqlite_url, timeout=0.1), Database(sqlite_url, timeout=0.1)
+    async with first.write():
+        with pytest.raises(DatabaseAway, match="locked"):
+            async with second.write():
+                pass
+    await first.close()
+    await second.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("", "cannot be read"),
+        ("a file", "cannot be read"),
+        ("mysql://user:secret-word@host/db", 'kind "mysql"'),
+        ("sqlite://", "needs a file"),
+        ("sqlite:///:memory:", "needs a file"),
+    ],
+)
+def test_urls_that_are_refused(url: str, message: str) -> None:
+    with pytest.raises(DatabaseUrlError, match=message) as raised:
+        read_url(url)
+    assert "secret-word" not in str(raised.value)
+
+
+def test_urls_of_both_kinds(tmp_path: Path) -> None:
+    assert read_url("postgres://u:p@h/d")[1].drivername == "postgresql+asyncpg"
+    assert read_url("postgresql://u:p@h/d")[0] == "postgresql"
+    assert Database(f"sqlite:///{tmp_path}/x").file == tmp_path / "x"
