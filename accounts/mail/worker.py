@@ -1,0 +1,153 @@
+"""Sends what waits in the outbox, as long as the gateway runs."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from accounts.database import DatabaseAway
+from accounts.mail.composing import ReadyMail
+from accounts.mail.outbox import ClaimedMail, Outbox, jittered
+from accounts.mail.senders import Connection, MailDeferred, MailRefused, MailSender
+
+_log = logging.getLogger(__name__)
+
+
+class NotWanted(Exception):
+    """Whoever the mail is for wants none, or it means nothing any more; it says why."""
+
+
+class Clerk(Protocol):
+    """Puts a mail of the outbox into words."""
+
+    async def write(self, mail: ClaimedMail) -> ReadyMail:
+        """Write it, as late as can be: what has changed since it was queued counts.
+
+        Raises:
+            NotWanted: It is not to be sent.
+            MailDeferred: This version of the software does not know such mails; a newer replica may.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the worker looks, and how it waits.
+
+    Attributes:
+        look_every: How often it looks for mails that other processes queued; its own process wakes it.
+        batch: Mails that go over one connection, at most.
+        attempt: How long one mail may take; below the outbox's lease.
+        first_pause: After a first failure to reach the mail server or the database; doubled each time up to
+            `longest_pause`.
+        longest_pause: See there: how much later than necessary mails go out once the server is back.
+        tidy_every: How often what is old is forgotten.
+    """
+
+    look_every: timedelta = timedelta(seconds=5)
+    batch: int = 20
+    attempt: timedelta = timedelta(seconds=30)
+    first_pause: timedelta = timedelta(seconds=1)
+    longest_pause: timedelta = timedelta(seconds=60)
+    tidy_every: timedelta = timedelta(hours=1)
+
+
+class MailWorker:
+    """Any number of them may run, in any number of processes."""
+
+    def __init__(self, outbox: Outbox, clerk: Clerk, sender: MailSender, pace: Pace | None = None) -> None:
+        self._outbox = outbox
+        self._clerk = clerk
+        self._sender = sender
+        self._pace = pace or Pace()
+        if self._pace.attempt >= outbox.rules.lease:
+            raise ValueError("an attempt may not take longer than a mail is leased for")
+        self._woken = asyncio.Event()
+        self._failures = 0
+
+    def wake(self) -> None:
+        """Say that there is something new in the outbox."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Send until cancelled. A failure, of the mail server or the database, is logged once, and so is its end."""
+        _log.info("mails go to %s", self._sender.describe())
+        loop = asyncio.get_running_loop()
+        tidy_at = loop.time()
+        while True:
+            pause = self._pace.look_every
+            self._woken.clear()
+            try:
+                if loop.time() >= tidy_at:
+                    await self._outbox.forget_old()
+                    tidy_at = loop.time() + self._pace.tidy_every.total_seconds()
+                while await self.send_some():
+                    self._recovered()
+                self._recovered()
+            except (MailDeferred, DatabaseAway) as error:
+                pause = self._failed(error)
+                # What is new must wait as well.
+                await asyncio.sleep(pause.total_seconds())
+                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), pause.total_seconds())
+
+    async def send_some(self) -> int:
+        """Send one batch; says how many mails were in it.
+
+        Raises:
+            MailDeferred: The mail server cannot be reached; the mails are back in the outbox.
+            accounts.database.DatabaseAway: What was done is not noted. What was sent will be sent again.
+        """
+        claimed = await self._outbox.claim(self._pace.batch)
+        if not claimed:
+            return 0
+        waiting = list(claimed)
+        try:
+            async with self._sender.connect() as connection:
+                while waiting and self._outbox.still_ours(waiting[0], self._pace.attempt):
+                    await self._send(connection, waiting[0])
+                    waiting.pop(0)
+        except MailDeferred:
+            await self._outbox.released(waiting)
+            raise
+        except asyncio.CancelledError:
+            # The process ends; another one need not wait until the lease does.
+            with suppress(DatabaseAway):
+                await self._outbox.released(waiting)
+            raise
+        await self._outbox.released(waiting)
+        return len(claimed)
+
+    async def _send(self, connection: Connection, mail: ClaimedMail) -> None:
+        try:
+            ready = await self._clerk.write(mail)
+            await connection.deliver(ready)
+        except NotWanted as error:
+            await self._outbox.dropped(mail, str(error))
+        except MailRefused as error:
+            _log.warning("a mail was refused for good: %s (%s, %s)", error, mail.kind, mail.id)
+            await self._outbox.refused(mail, str(error))
+        except MailDeferred as error:
+            await self._defer(mail, error)
+            if error.whole_connection:
+                raise
+        else:
+            await self._outbox.sent(mail)
+
+    async def _defer(self, mail: ClaimedMail, error: MailDeferred) -> None:
+        # Also where the connection broke: a mail that breaks each must not stand in the way of all others.
+        if not await self._outbox.deferred(mail, str(error)):
+            _log.warning("a mail was given up: %s (%s, %s)", error, mail.kind, mail.id)
+
+    def _failed(self, error: Exception) -> timedelta:
+        if not self._failures:
+            _log.warning("mails wait: %s", error)
+        self._failures += 1
+        return jittered(self._pace.first_pause, self._pace.longest_pause, self._failures)
+
+    def _recovered(self) -> None:
+        if self._failures:
+            _log.info("mails go out again, after %d failures", self._failures)
+        self._failures = 0
