@@ -27,10 +27,11 @@ WORKDIR /srv/sportvision
 COPY --from=packages /opt/gateway /opt/gateway
 ENV PATH="/opt/gateway/bin:$PATH"
 
-COPY LICENSE preprocessing.py ./
+COPY LICENSE agreement.py preprocessing.py ./
 COPY catalogue/ catalogue/
 COPY proto_client/ proto_client/
 COPY app/ app/
+COPY rollout/ rollout/
 # Now, because the root file system may be read-only later.
 RUN python -m compileall -q .
 

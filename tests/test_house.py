@@ -10,15 +10,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {
-    "app": {"app", "proto_client", "preprocessing", "catalogue", "accounts"},
+    "app": {"app", "proto_client", "preprocessing", "catalogue", "accounts", "agreement"},
     "accounts": {"accounts"},
     "proto_client": {"proto_client"},
     "model_server": {"model_server"},
     "training": {"training", "preprocessing", "catalogue"},
     "catalogue": {"catalogue"},
     "preprocessing": set(),
+    "rollout": {"rollout", "proto_client", "preprocessing", "catalogue", "agreement"},
+    "agreement": set(),
 }
-NEVER_TENSORFLOW = ("app", "accounts", "proto_client", "catalogue", "preprocessing")
+NEVER_TENSORFLOW = ("app", "accounts", "proto_client", "catalogue", "preprocessing", "rollout", "agreement")
 TENSORFLOW = {"tensorflow", "keras", "tensorflow_serving", "h5py"}
 
 
