@@ -20,8 +20,8 @@ from training.inspection import command as inspection
 from training.pipeline import Prepared, prepare, train
 from training.reading import read_data
 from training.report import command as report
-from training.search import ablation
 from training.search import command as searching
+from training.search import variants
 from training.settings import TrainSettings, write_json
 from training.split import PARTS
 from training.split_file import read_split
@@ -80,7 +80,7 @@ def _seeds(options: argparse.Namespace) -> None:
 
 
 def _ablate(options: argparse.Namespace) -> None:
-    ablation.run_ablation(options, _parser().parse_args)
+    variants.run_ablation(options, _parser().parse_args)
 
 
 def _clean(options: argparse.Namespace) -> None:
@@ -223,7 +223,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run_command=_ablate)
     add_options(command)
     command.add_argument("--size", type=size_of, default=(224, 224), help="the input: 224, or HEIGHTxWIDTH")
-    ablation.add_options(command)
+    variants.add_options(command)
 
     command = commands.add_parser("seeds", help="train heads with several seeds, and say what spreads")
     command.set_defaults(run_command=_seeds)

@@ -1,4 +1,4 @@
-"""The commands `search` and `seeds`, on small pictures."""
+"""The commands `search`, `ablate` and `seeds`, on small pictures."""
 
 import json
 import shlex
@@ -13,6 +13,7 @@ from training.backbones import BackboneSettings, build_backbone
 from training.command import _parser, main
 from training.finetune_command import settings_from
 from training.search.run import BEST, PAGE
+from training.search.variants import RESULTS, TABLE, WHOLE
 from training.tensorboard import read_scalars
 
 pytestmark = pytest.mark.filterwarnings(
@@ -113,3 +114,33 @@ def test_settings_of_fine_tuning_are_searched_from_a_run(
     changed = [*given, *drawing, "--averaging", "0.5"]
     assert main(["search", "finetune", *changed]) == 1
     assert "of another search (different: settings)" in capsys.readouterr().err
+
+
+def test_an_ablation_trains_each_variant_once_and_goes_on(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *options_of(place, "whole"), "--hidden", "0"]) == 0
+    given = [
+        "ablate",
+        *words("--start", place / "whole", "--data", place / "data", "--cache", place / "cache"),
+        *words("--size", 32, "--epochs", 1, "--batch", 8, "--unfreeze", "conv_pw_13", "--room", 1),
+        *words("--backbone-weights", place / "random.weights.h5", "--run", place / "ablated"),
+        *words("--variant", "no mixing: --mixup 0 --cutmix 0", "--seeds", 1),
+    ]
+    assert main(given) == 0
+    first = json.loads((place / "ablated" / RESULTS).read_text())["trainings"]
+    assert [(row["name"], row["seed"]) for row in first] == [(WHOLE, 0), ("no mixing", 0)]
+    assert first[0]["identity"]["settings"]["mixing"]["mixup"] > 0
+    assert first[1]["identity"]["settings"]["mixing"]["mixup"] == 0
+
+    assert main([*given, "--variant", "no dropout: --dropout 0"]) == 0
+    after = json.loads((place / "ablated" / RESULTS).read_text())["trainings"]
+    assert after[:2] == first, "what was there is not trained again"
+    assert [row["name"] for row in after[2:]] == ["no dropout"]
+    assert "| no dropout | `--dropout 0` | 1 |" in (place / "ablated" / TABLE).read_text()
+
+    capsys.readouterr()
+    assert main([*given, "--on-validation"]) == 1
+    assert "nothing is left to compare by" in capsys.readouterr().err
+    assert main([*given, "--variant", "no mixing: --mixup 0"]) == 1
+    assert "same name" in capsys.readouterr().err
