@@ -8,7 +8,7 @@ faults and hold its calls by events; it never sleeps. Use it in one event loop, 
 import asyncio
 import contextlib
 import enum
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -59,6 +59,7 @@ class FakeBackend(FakeModels):
     Attributes:
         calls: How many calls came in, by method, the failed ones too.
         cancelled: How many of them ended because the client cancelled, hung up, or its deadline passed.
+        call_metadata: What came with each call, by method.
         configs: The configurations that reloads brought; the fake only writes them down.
         reload_status: Code and message inside the replies to reloads.
         port: Where it listens; kept over `stop` and `start`.
@@ -66,6 +67,7 @@ class FakeBackend(FakeModels):
 
     calls: Counter[Method] = field(default_factory=Counter)
     cancelled: Counter[Method] = field(default_factory=Counter)
+    call_metadata: dict[Method, list[dict[str, str]]] = field(default_factory=lambda: defaultdict(list))
     configs: list[ModelServerConfig] = field(default_factory=list)
     reload_status: tuple[ErrorCode, str] = (ErrorCode.OK, "")
     port: int = 0
@@ -160,6 +162,7 @@ class FakeBackend(FakeModels):
         self, method: Method, request_type: type[_Request], answer: Callable[[_Request], Message]
     ) -> Any:
         async def handle(request: _Request, context: Any) -> Message:
+            self.call_metadata[method].append(dict(context.invocation_metadata()))
             self._count(self.calls, method)
             try:
                 if method in self._gates:
