@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from accounts.settings import AccountsSettings
 from app.process_settings import ProcessSettings
 from catalogue.product_reading import PRODUCTS_FILE
 from catalogue.reading import SPORTS_FILE
@@ -39,7 +40,7 @@ def _list(value: object) -> object:
     return read_list(value) if isinstance(value, str) else value
 
 
-class Settings(ProcessSettings, BaseSettings):
+class Settings(ProcessSettings, AccountsSettings, BaseSettings):
     """Every setting of the gateway, with its default.
 
     Raises:
@@ -48,7 +49,6 @@ class Settings(ProcessSettings, BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SPORTVISION_", frozen=True, extra="ignore")
 
-    environment: Literal["development", "production"] = "production"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, description="Gateway processes that share the port.")] = 1
@@ -161,10 +161,11 @@ class Settings(ProcessSettings, BaseSettings):
 
     @model_validator(mode="after")
     def _check_tokens(self) -> Self:
-        if not self.tokens:
+        if not self.tokens and not self.accounts_on:
             raise ValueError(
-                "no token is set, so nobody could call the API: set SPORTVISION_TOKENS. "
-                '`python -c "import secrets; print(secrets.token_urlsafe(32))"` makes a token'
+                "no token is set, so nobody could call the API: set SPORTVISION_TOKENS, or SPORTVISION_SECRET_KEY, "
+                "with which there are accounts that have tokens. "
+                '`python -c "import secrets; print(secrets.token_urlsafe(48))"` makes either'
             )
         if any(len(token.get_secret_value()) < MIN_TOKEN_LENGTH for token in self.tokens):
             raise ValueError(
