@@ -1,7 +1,6 @@
 """Links in mails: those that work once and end, and the signed ones of unsubscribing, which never do."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -18,6 +17,7 @@ from accounts.tables.mail import Link
 # 32 bytes in base64 for URLs, without padding.
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _ID_BYTES: Final = 16
+# 128 bits, which is more than anybody can try; so the whole is as long as a secret.
 _SIGNATURE_BYTES: Final = 16
 
 
@@ -44,29 +44,35 @@ class LinkKeys:
     does not hold it. Whoever steals the database has neither the secrets nor the key to make them.
     """
 
-    def __init__(self, secret_key: bytes) -> None:
+    def __init__(self, secret_key: bytes, previous: bytes | None = None) -> None:
         """Derive the keys.
 
         Args:
-            secret_key: At least 32 random bytes. With another one, links that wait in mails are dead, and so are the
-                ways to unsubscribe in mails sent before: keep it.
+            secret_key: At least 32 random bytes. With another one, and this one not even the previous, the ways to
+                unsubscribe in mails sent before are dead, and nobody knows who must not be written to.
+            previous: The key of before, so that nothing is dead at once.
         """
+        known = (secret_key,) if previous is None else (secret_key, previous)
         self._making = _mac(secret_key, b"sportvision link secret")
-        self._digesting = _mac(secret_key, b"sportvision link digest")
-        self._signing = _mac(secret_key, b"sportvision unsubscribe")
-        self._suppressing = _mac(secret_key, b"sportvision suppression")
+        self._digesting = [_mac(key, b"sportvision link digest") for key in known]
+        self._signing = [_mac(key, b"sportvision unsubscribe") for key in known]
+        self._suppressing = [_mac(key, b"sportvision suppression") for key in known]
 
     def secret_of(self, mail: uuid.UUID) -> str:
         """Make the secret of the link in a mail: 43 characters that need no quoting in a URL."""
         return _text(_mac(self._making, mail.bytes))
 
     def digest(self, secret: str) -> bytes:
-        """Digest a secret: 32 bytes, under which its link is found."""
-        return _mac(self._digesting, secret.encode("utf-8"))
+        """Digest a secret: 32 bytes, under which its link is kept."""
+        return self.digests(secret)[0]
+
+    def digests(self, secret: str) -> tuple[bytes, ...]:
+        """Digest a secret under every key that its link may be kept with, today's first."""
+        return tuple(_mac(key, secret.encode("utf-8")) for key in self._digesting)
 
     def unsubscribe_token(self, subscription: uuid.UUID) -> str:
         """Sign a subscription's id: 43 characters, the same ones for ever."""
-        return _text(subscription.bytes + self._signature(subscription.bytes))
+        return _text(subscription.bytes + _signature(self._signing[0], subscription.bytes))
 
     def read_unsubscribe_token(self, token: str) -> uuid.UUID:
         """Find out which subscription was signed.
@@ -74,21 +80,21 @@ class LinkKeys:
         Raises:
             LinkUnknown: Not by us.
         """
-        try:
-            content = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise LinkUnknown from error
+        if not _SECRET.fullmatch(token):
+            raise LinkUnknown
+        content = base64.urlsafe_b64decode(token + "=")
         subscription, signature = content[:_ID_BYTES], content[_ID_BYTES:]
-        if not hmac.compare_digest(signature, self._signature(subscription)):
+        if not any(hmac.compare_digest(signature, _signature(key, subscription)) for key in self._signing):
             raise LinkUnknown
         return uuid.UUID(bytes=subscription)
 
     def suppression_digest(self, email_key: str) -> bytes:
         """Digest an address: 32 bytes that tell whether it is one already known, and not which."""
-        return _mac(self._suppressing, email_key.encode("utf-8"))
+        return self.suppression_digests(email_key)[0]
 
-    def _signature(self, content: bytes) -> bytes:
-        return _mac(self._signing, content)[:_SIGNATURE_BYTES]
+    def suppression_digests(self, email_key: str) -> tuple[bytes, ...]:
+        """Digest an address under every key that it may be kept with, today's first."""
+        return tuple(_mac(key, email_key.encode("utf-8")) for key in self._suppressing)
 
 
 async def look_at_link(
@@ -101,7 +107,7 @@ async def look_at_link(
     """
     if not _SECRET.fullmatch(secret):
         raise LinkUnknown
-    link = await session.scalar(select(Link).where(Link.digest == keys.digest(secret)))
+    link = await session.scalar(select(Link).where(Link.digest.in_(keys.digests(secret))))
     if link is None or link.purpose not in purposes:
         raise LinkUnknown
     if link.used_at is not None:
@@ -141,6 +147,10 @@ async def forget_links(session: AsyncSession, before: datetime) -> None:
 
 def _mac(key: bytes, content: bytes) -> bytes:
     return hmac.digest(key, content, hashlib.sha256)
+
+
+def _signature(key: bytes, content: bytes) -> bytes:
+    return _mac(key, content)[:_SIGNATURE_BYTES]
 
 
 def _text(content: bytes) -> str:

@@ -112,8 +112,10 @@ class MailClerk:
         return words(f"{self._urls.confirm_account}/{secret}", expires)
 
     async def _suppression(self, session: AsyncSession, recipient: EmailAddress) -> str | None:
-        digest = self._keys.suppression_digest(recipient.key)
-        return await session.scalar(select(Suppression.reason).where(Suppression.address_digest == digest))
+        digests = self._keys.suppression_digests(recipient.key)
+        return await session.scalar(
+            select(Suppression.reason).where(Suppression.address_digest.in_(digests)).limit(1)
+        )
 
     async def _subscription(self, session: AsyncSession, subscription: uuid.UUID | None) -> uuid.UUID:
         found = await session.scalar(
