@@ -2,19 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Final, Literal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final
 
 from redis.exceptions import RedisError
 
-from accounts.limits.limiter import NOTHING, Limiter, LimitsUnavailable
+from accounts.limits.limiter import NOTHING, Limiter, LimitsUnavailable, OnFailure
 from accounts.limits.memory import MemoryLimiter
 from accounts.limits.rules import Decision, Rate, Rule
 from accounts.limits.shared import MADE_BY as SHARED
-from accounts.limits.shared import RedisLimiter
-
-OnFailure = Literal["open", "closed"]
 
 # Harmless, and through the same script as every request: a server that answers PING but refuses writes is not back.
 _PROBE_SUBJECT: Final = "probe"
@@ -103,29 +100,3 @@ class FailoverLimiter:
             _log.warning("Redis counts limits again")
             self._probing = None
             return
-
-
-@asynccontextmanager
-async def open_limiter(
-    redis_url: str | None,
-    *,
-    on_failure: OnFailure = "open",
-    timeout_seconds: float = 0.25,
-    probe_seconds: float = 1.0,
-) -> AsyncIterator[Limiter]:
-    """Open the limiter that the settings ask for, and close it when the block ends.
-
-    Args:
-        redis_url: Where replicas count together; None counts in this process only. Nothing is connected before the
-            first hit: a gateway starts without Redis.
-        on_failure: See `FailoverLimiter`.
-        timeout_seconds: What Redis may take, once in an outage.
-        probe_seconds: See `FailoverLimiter`.
-    """
-    limiter: Limiter = MemoryLimiter()
-    if redis_url is not None:
-        limiter = FailoverLimiter(RedisLimiter(redis_url, timeout=timeout_seconds), on_failure, probe_seconds)
-    try:
-        yield limiter
-    finally:
-        await limiter.close()

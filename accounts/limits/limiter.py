@@ -1,11 +1,14 @@
 """What every limiter can do, and the errors it has."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from accounts.limits.rules import Decision, Rule
 
 NOTHING: Final[Mapping[str, int]] = {}
+
+#: What happens while Redis is away; see `accounts.limits.failover.FailoverLimiter`.
+OnFailure = Literal["open", "closed"]
 
 
 class LimitsUnavailable(Exception):
