@@ -1,15 +1,17 @@
 """The gateway's settings, read from the environment with the prefix `SPORTVISION_`."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from accounts.settings import AccountsSettings
+from app.limits_settings import LimitsSettings
 from app.process_settings import ProcessSettings
+from app.settings_lists import AS_LIST
+from app.web_settings import WebSettings
 from catalogue.product_reading import PRODUCTS_FILE
 from catalogue.reading import SPORTS_FILE
 
@@ -25,22 +27,7 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def read_list(text: str) -> list[str]:
-    """Read a list from an environment variable: JSON, or words separated by commas.
-
-    Raises:
-        ValueError: It begins as JSON does, and is none.
-    """
-    if text.startswith("["):
-        return [str(word) for word in json.loads(text)]
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _list(value: object) -> object:
-    return read_list(value) if isinstance(value, str) else value
-
-
-class Settings(ProcessSettings, AccountsSettings, BaseSettings):
+class Settings(ProcessSettings, AccountsSettings, LimitsSettings, WebSettings, BaseSettings):
     """Every setting of the gateway, with its default.
 
     Raises:
@@ -61,7 +48,7 @@ class Settings(ProcessSettings, AccountsSettings, BaseSettings):
     tokens: Annotated[
         tuple[SecretStr, ...],
         NoDecode,
-        BeforeValidator(_list),
+        AS_LIST,
         Field(
             description="The bearer tokens that are let in: a JSON list of strings, or separated by commas."
         ),
@@ -81,7 +68,7 @@ class Settings(ProcessSettings, AccountsSettings, BaseSettings):
     ready_needs: Annotated[
         tuple[ModelKind, ...],
         NoDecode,
-        BeforeValidator(_list),
+        AS_LIST,
         Field(
             min_length=1,
             description="The models without which the gateway is not ready: sport, product or both. The endpoint of "

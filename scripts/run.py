@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from app.settings import read_list
+from app.settings_lists import read_list
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
