@@ -123,7 +123,9 @@ def test_nothing_heavy_or_secret_reaches_the_builder() -> None:
     assert tops == {
         "LICENSE",
         "requirements-gateway.lock",
+        "agreement.py",
         "preprocessing.py",
+        "rollout",
         "app",
         "catalogue",
         "proto_client",

@@ -1,0 +1,107 @@
+"""Asking one version of a model for its ranking of a picture, as the gateway would."""
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agreement import Ranking
+from proto_client import ModelMetadata, ModelServerClient, ModelServerError
+from rollout.errors import RolloutError
+
+INPUT: Final = "images"
+SIGNATURE: Final = "serving_default"
+#: Every model's outputs (docs/architecture.md), of which these are compared.
+PROBABILITIES, CLASS_IDS, CLASS_NAMES = "probabilities", "class_ids", "class_names"
+
+_ASK_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version on one server.
+
+    Attributes:
+        client: Speaks with the server.
+        model: The model's name there.
+        number: The version's number.
+        height: Rows of its input.
+        width: Columns of its input.
+        outputs: The names of its outputs.
+    """
+
+    client: ModelServerClient
+    model: str
+    number: int
+    height: int
+    width: int
+    outputs: frozenset[str]
+
+    async def rank(self, image: NDArray[np.uint8], seconds: float) -> tuple[Ranking, float]:
+        """Ask for the ranking of one picture.
+
+        Args:
+            image: uint8 [height, width, 3], RGB.
+            seconds: The deadline.
+
+        Returns:
+            (id, probability) of each class, likeliest first, and how many seconds the call took.
+
+        Raises:
+            ModelServerError: The call failed.
+        """
+        began = time.perf_counter()
+        prediction = await self.client.predict(
+            {INPUT: image[np.newaxis]},
+            model=self.model,
+            version=self.number,
+            signature=SIGNATURE,
+            # All that the gateway asks for, so that the time is that of its calls.
+            output_filter=sorted(self.outputs),
+            timeout=seconds,
+        )
+        taken = time.perf_counter() - began
+        ids, probabilities = prediction.outputs[CLASS_IDS][0], prediction.outputs[PROBABILITIES][0]
+        return [(ident.decode(), float(p)) for ident, p in zip(ids, probabilities, strict=True)], taken
+
+
+async def find_version(
+    client: ModelServerClient, model: str, *, version: int | None = None, label: str | None = None
+) -> Version:
+    """Ask a server for a version: by number, by label, or the latest.
+
+    Raises:
+        RolloutError: It does not have it, or the version breaks the contract between models and gateway.
+    """
+    which = f"version {version}" if version is not None else f"label {label}" if label else "latest version"
+    try:
+        metadata = await client.model_metadata(
+            model, version=version, version_label=label, timeout=_ASK_SECONDS
+        )
+    except ModelServerError as error:
+        raise RolloutError(f"{client.target} has no {which} of {model} to compare: {error}.") from error
+    return _read(client, metadata)
+
+
+def _read(client: ModelServerClient, metadata: ModelMetadata) -> Version:
+    where = f"Version {metadata.version} of {metadata.model} on {client.target}"
+    signature = metadata.signatures.get(SIGNATURE)
+    if signature is None:
+        raise RolloutError(f"{where} has no signature {SIGNATURE}: no gateway could use it.")
+    missing = {PROBABILITIES, CLASS_IDS, CLASS_NAMES} - signature.outputs.keys()
+    if missing:
+        raise RolloutError(
+            f"{where} lacks the outputs {', '.join(sorted(missing))}: no gateway could use it."
+        )
+    images = signature.inputs.get(INPUT)
+    if images is not None and len(signature.inputs) == 1 and images.dtype == "uint8":
+        match images.shape:
+            case (None, int() as height, int() as width, 3):
+                return Version(
+                    client, metadata.model, metadata.version, height, width, frozenset(signature.outputs)
+                )
+    raise RolloutError(
+        f"{where} must have the one input {INPUT}, uint8 [batch, height, width, 3]: no gateway could use it."
+    )
