@@ -12,7 +12,7 @@ from accounts.tables.base import Base
 RowT = TypeVar("RowT", bound=Base)
 
 
-async def find_or_add(session: AsyncSession, query: Select[tuple[RowT]], make: Callable[[], RowT]) -> RowT:
+async def find_or_add(session: AsyncSession, query: Select[RowT], make: Callable[[], RowT]) -> RowT:
     """Find the row, or add it; where another transaction was faster, find what it has added.
 
     Args:

@@ -36,7 +36,7 @@ class EmailAddress:
             InvalidAddress: It is malformed, too long, or cannot be reached from elsewhere (`user@localhost`).
         """
         try:
-            found = validate_email(text.strip(), check_deliverability=False, allow_smtputf8=True)
+            found = validate_email(text.strip(), check_deliverability=False, allow_smtputf8=True, strict=True)
         except EmailNotValidError as error:
             raise InvalidAddress(str(error)) from error
         written = found.normalized

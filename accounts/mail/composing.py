@@ -5,13 +5,40 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
+from email.policy import EmailPolicy
 from email.utils import format_datetime
+from typing import Any, Final
 
 from accounts.addresses import EmailAddress
 
 # RFC 5322, section 2.1.1: no line may be longer, without its end.
-_MAX_LINE = 998
+_MAX_LINE: Final = 998
+_VERBATIM: Final = frozenset({"message-id", "list-id", "list-unsubscribe", "list-unsubscribe-post"})
+
+
+class _Policy(EmailPolicy):
+    """Leaves the headers that machines read on one line.
+
+    The standard library would turn a URL that is too long for a line of 78 characters into an encoded word
+    (RFC 2047), in which no mail program looks for one.
+    """
+
+    def fold(self, name: str, value: Any) -> str:
+        """Write a header as text."""
+        return self._on_one_line(name, value) or super().fold(name, value)
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        """Write a header as bytes."""
+        line = self._on_one_line(name, value)
+        return super().fold_binary(name, value) if line is None else line.encode("ascii")
+
+    def _on_one_line(self, name: str, value: object) -> str | None:
+        # The value was checked for line breaks when it was set.
+        return f"{name}: {value}{self.linesep}" if name.lower() in _VERBATIM else None
+
+
+_SMTP: Final = _Policy(linesep="\r\n")
+_SMTPUTF8: Final = _Policy(linesep="\r\n", utf8=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +117,9 @@ def compose(
     Raises:
         ValueError: A header would hold a line break.
     """
-    message = EmailMessage(policy=SMTP)
-    message["From"] = Address(sender.name, addr_spec=sender.address.envelope)
-    message["To"] = Address(addr_spec=recipient.envelope)
+    message = EmailMessage(policy=_SMTP)
+    message["From"] = _mailbox(sender.name, sender.address)
+    message["To"] = _mailbox("", recipient)
     message["Subject"] = letter.subject
     message["Date"] = format_datetime(made)
     domain = sender.address.envelope.rpartition("@")[2]
@@ -108,9 +135,15 @@ def compose(
         key=key,
         sender=sender.address.envelope,
         recipient=recipient.envelope,
-        content=message.as_bytes(policy=SMTPUTF8 if needs_smtputf8 else SMTP),
+        content=message.as_bytes(policy=_SMTPUTF8 if needs_smtputf8 else _SMTP),
         needs_smtputf8=needs_smtputf8,
     )
+
+
+def _mailbox(name: str, address: EmailAddress) -> Address:
+    # In two parts, for the standard library takes a whole address in ASCII only.
+    username, _, domain = address.envelope.rpartition("@")
+    return Address(name, username, domain)
 
 
 def _encoding(text: str) -> str:
