@@ -67,7 +67,7 @@ class AccountsSettings(BaseModel):
         SecretStr | None,
         Field(
             description="redis://, rediss:// or unix:// of what replicas share: limits, and the news of a "
-            "revocation. Without it each process counts alone, and a revocation reaches others within token_cache_seconds."
+            "revocation. Without it each process counts alone, and hears of a revocation within token_cache_seconds."
         ),
     ] = None
     token_cache_seconds: Annotated[

@@ -1,0 +1,1 @@
+"""Bearer tokens: what they look like, how they are kept, made, checked and taken back."""

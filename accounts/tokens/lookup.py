@@ -1,0 +1,245 @@
+"""Is this token good? Asked for every request, so the database is asked as seldom as it may be."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select
+
+from accounts.database import Database, DatabaseAway
+from accounts.tables import Account, Token
+from accounts.tokens.format import is_well_formed
+from accounts.tokens.keys import TokenKeys
+from accounts.tokens.remembering import KnownToken, Memory
+
+#: While the database is away it is asked again this often, in seconds, whatever the number of requests.
+_PROBE_SECONDS: Final = 1.0
+#: How long one waits for another answer who has an old one, in seconds.
+_PATIENCE_SECONDS: Final = 1.0
+#: Questions about tokens that are not remembered: so many are asked at a time, and so many may wait.
+_ASKED_AT_ONCE: Final = 3
+#: Questions in the background, whose answers nobody waits for, have their own turns.
+_REFRESHED_AT_ONCE: Final = 2
+_WAITING: Final = 500
+
+
+class LookupUnavailable(Exception):
+    """Nobody can say whether the token is good: the database is away, or too many ask it. Worth another try."""
+
+
+@dataclass(slots=True)
+class LookupCounts:
+    """How often what was done.
+
+    Attributes:
+        asked: Tokens that were asked for.
+        malformed: Of them, those refused by their form alone.
+        queries: Questions to the database.
+        stale: Answers given past their time, because the database was away.
+    """
+
+    asked: int = 0
+    malformed: int = 0
+    queries: int = 0
+    stale: int = 0
+
+
+class TokenLookup:
+    """Looks tokens up, and remembers what it saw for a short time.
+
+    An answer is fresh for `fresh_seconds`. In the second half of them it is still given at once, and the database is
+    asked meanwhile: a token that is in use never waits. A revocation therefore takes effect within `fresh_seconds`
+    on every replica, and at once on those that hear of it (`forget`).
+
+    While the database is away, tokens that it confirmed within `stale_seconds` go on working, and it is asked again
+    once a second in the background; nobody waits for it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        keys: TokenKeys,
+        *,
+        fresh_seconds: float,
+        stale_seconds: float,
+        size: int,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Remember nothing yet.
+
+        Args:
+            database: Where tokens are kept.
+            keys: How they are digested.
+            fresh_seconds: How long an answer counts.
+            stale_seconds: How long it counts while the database is away.
+            size: How many tokens are remembered.
+            clock: Monotonic, in seconds.
+            wall_clock: Seconds since the epoch, for expiry.
+        """
+        self.counts = LookupCounts()
+        self._database = database
+        self._keys = keys
+        self._fresh = fresh_seconds
+        self._stale = max(stale_seconds, fresh_seconds)
+        self._memory = Memory(size)
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._asking: dict[bytes, asyncio.Task[KnownToken | None]] = {}
+        self._places = asyncio.Semaphore(_ASKED_AT_ONCE)
+        self._refresh_places = asyncio.Semaphore(_REFRESHED_AT_ONCE)
+        self._away = False
+        self._next_probe = 0.0
+        self._news = 0
+
+    async def find(self, token: str) -> KnownToken | None:
+        """Look a token up.
+
+        Returns:
+            What it is good for; None where it is malformed, unknown, revoked or expired, or its account is disabled.
+
+        Raises:
+            LookupUnavailable: It is not remembered, and the database is away or too busy.
+        """
+        self.counts.asked += 1
+        if not is_well_formed(token):
+            self.counts.malformed += 1
+            return None
+        digest = self._keys.digest(token)
+        remembered = self._memory.get(digest)
+        if remembered is not None:
+            age = self._clock() - remembered.seen
+            if age < self._fresh:
+                if age > self._fresh / 2:
+                    self._ask_in_background(digest, token)
+                return self._good(remembered.token)
+            if age < self._stale and self._away:
+                self._ask_in_background(digest, token)
+                self.counts.stale += 1
+                return self._good(remembered.token)
+        try:
+            # Who has an answer to fall back on does not wait for a database that hangs.
+            async with asyncio.timeout(None if remembered is None else _PATIENCE_SECONDS):
+                return self._good(await self._ask(digest, token))
+        except (LookupUnavailable, TimeoutError) as error:
+            if isinstance(error, TimeoutError):
+                self._note_away()
+            remembered = self._memory.get(digest)
+            if remembered is None or self._clock() - remembered.seen >= self._stale:
+                raise LookupUnavailable("The database of tokens is away.") from error
+            self.counts.stale += 1
+            return self._good(remembered.token)
+
+    def forget(self, identity: uuid.UUID | None) -> None:
+        """Ask anew about a token, or about all tokens of an account, by its id; with None, about all there are.
+
+        What is remembered of all is kept for a database that is away, but counts as old.
+        """
+        self._news += 1
+        if identity is None:
+            for one in self._memory.all_known():
+                one.seen = min(one.seen, self._clock() - self._fresh)
+        else:
+            self._memory.forget_of(identity)
+
+    async def close(self) -> None:
+        """Stop what is being asked in the background."""
+        tasks = list(self._asking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _good(self, token: KnownToken | None) -> KnownToken | None:
+        if token is None or not token.usable:
+            return None
+        if token.expires_at is not None and token.expires_at <= self._wall_clock():
+            return None
+        return token
+
+    async def _ask(self, digest: bytes, token: str) -> KnownToken | None:
+        """Ask the database, together with all who want to know the same."""
+        asking = self._asking.get(digest)
+        if asking is None:
+            if self._away and self._clock() < self._next_probe:
+                raise LookupUnavailable("The database of tokens is away.")
+            if len(self._asking) >= _WAITING:
+                raise LookupUnavailable("Too many tokens are being looked up.")
+            asking = self._start(digest, token, self._places)
+        # Whoever goes away must not take the answer from the others.
+        return await asyncio.shield(asking)
+
+    def _ask_in_background(self, digest: bytes, token: str) -> None:
+        if digest in self._asking or (self._away and self._clock() < self._next_probe):
+            return
+        self._start(digest, token, self._refresh_places)
+
+    def _start(self, digest: bytes, token: str, places: asyncio.Semaphore) -> asyncio.Task[KnownToken | None]:
+        probing = self._away
+        if probing:
+            self._next_probe = self._clock() + _PROBE_SECONDS
+        asking = self._query(digest, token, places, probing=probing)
+        task = asyncio.create_task(asking, name="look a token up")
+        self._asking[digest] = task
+        task.add_done_callback(lambda done: self._ended(digest, done))
+        return task
+
+    def _ended(self, digest: bytes, task: asyncio.Task[KnownToken | None]) -> None:
+        del self._asking[digest]
+        if not task.cancelled():
+            # Seen here, so that a question in the background may fail without a word.
+            task.exception()
+
+    async def _query(
+        self, digest: bytes, token: str, places: asyncio.Semaphore, *, probing: bool
+    ) -> KnownToken | None:
+        async with places:
+            # It may have gone away while this one waited for its turn; one question at a time is enough then.
+            if self._away and not probing:
+                raise LookupUnavailable("The database of tokens is away.")
+            while True:
+                seen, news = self._clock(), self._news
+                try:
+                    found = await self._read(token)
+                except DatabaseAway as error:
+                    self._note_away()
+                    raise LookupUnavailable("The database of tokens is away.") from error
+                self._away = False
+                # What was revoked meanwhile may not be seen in this answer yet.
+                if news == self._news:
+                    self._memory.put(digest, found, seen)
+                    return found
+
+    def _note_away(self) -> None:
+        self._away = True
+        self._next_probe = self._clock() + _PROBE_SECONDS
+
+    async def _read(self, token: str) -> KnownToken | None:
+        self.counts.queries += 1
+        query = (
+            select(
+                Token.id,
+                Token.account_id,
+                Token.name,
+                Token.scopes,
+                Token.plan,
+                Account.plan,
+                Token.expires_at,
+                Token.revoked_at,
+                Account.disabled_at,
+                Account.confirmed_at,
+            )
+            .join(Account, Account.id == Token.account_id)
+            .where(Token.digest.in_(self._keys.digests(token)))
+        )
+        async with self._database.read() as session:
+            row = (await session.execute(query)).one_or_none()
+        if row is None:
+            return None
+        usable = row.revoked_at is None and row.disabled_at is None and row.confirmed_at is not None
+        own_plan, account_plan = row[4], row[5]
+        return KnownToken.of_row(
+            row[0], row[1], row[2], row[3], own_plan or account_plan, row.expires_at, usable
+        )

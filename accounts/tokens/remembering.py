@@ -1,0 +1,116 @@
+"""What is remembered of the database's answers about tokens, within bounds of number and time."""
+
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KnownToken:
+    """A token that the database knows, as the gateway needs it.
+
+    Attributes:
+        token_id: Names it.
+        account_id: Whose it is.
+        name: What its owner calls it.
+        scopes: What it may be used for.
+        plan: The plan by which it is limited: its own, else its account's, else None for the default.
+        expires_at: From when on it is refused, in seconds since the epoch; None for never.
+        usable: False where it is revoked, or its account disabled or not confirmed.
+    """
+
+    token_id: uuid.UUID
+    account_id: uuid.UUID
+    name: str
+    scopes: frozenset[str]
+    plan: str | None
+    expires_at: float | None
+    usable: bool
+
+    @classmethod
+    def of_row(
+        cls,
+        token_id: uuid.UUID,
+        account_id: uuid.UUID,
+        name: str,
+        scopes: tuple[str, ...],
+        plan: str | None,
+        expires_at: datetime | None,
+        usable: bool,
+    ) -> "KnownToken":
+        """Make one of the columns of a row."""
+        ends = None if expires_at is None else expires_at.timestamp()
+        return cls(token_id, account_id, name, frozenset(scopes), plan, ends, usable)
+
+
+@dataclass(slots=True)
+class Remembered:
+    """One answer of the database.
+
+    Attributes:
+        token: What it said; None where it does not know the token.
+        seen: When it was asked, on the monotonic clock, in seconds.
+    """
+
+    token: KnownToken | None
+    seen: float
+
+
+class Memory:
+    """Answers by the token's digest. The known and the unknown have a bound each.
+
+    So whoever sends invented tokens by the million pushes out what others invented, and never a token that is real.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Remember nothing yet.
+
+        Args:
+            size: How many known tokens, and how many unknown, are remembered; beyond it, the one that was used least
+                recently is forgotten.
+        """
+        self._size = size
+        self._known: OrderedDict[bytes, Remembered] = OrderedDict()
+        self._unknown: OrderedDict[bytes, Remembered] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._known) + len(self._unknown)
+
+    def get(self, digest: bytes) -> Remembered | None:
+        """What is remembered of a token, however old."""
+        for answers in (self._known, self._unknown):
+            found = answers.get(digest)
+            if found is not None:
+                answers.move_to_end(digest)
+                return found
+        return None
+
+    def put(self, digest: bytes, token: KnownToken | None, seen: float) -> Remembered:
+        """Remember an answer in the place of the one before."""
+        self.forget(digest)
+        answers = self._unknown if token is None else self._known
+        answers[digest] = remembered = Remembered(token, seen)
+        if len(answers) > self._size:
+            answers.popitem(last=False)
+        return remembered
+
+    def forget(self, digest: bytes) -> None:
+        """Forget one token."""
+        self._known.pop(digest, None)
+        self._unknown.pop(digest, None)
+
+    def forget_of(self, identity: uuid.UUID) -> None:
+        """Forget a token by its id, or all tokens of an account by its."""
+        gone = [
+            digest
+            for digest, one in self._known.items()
+            if one.token is not None and identity in {one.token.token_id, one.token.account_id}
+        ]
+        for digest in gone:
+            del self._known[digest]
+
+    def all_known(self) -> Iterator[Remembered]:
+        """What is remembered of known tokens."""
+        return iter(self._known.values())
