@@ -1,6 +1,7 @@
 """How many connections are open, and how long one may be open without asking for anything."""
 
 from asyncio import AbstractEventLoop, TimerHandle, Transport
+from itertools import chain
 from typing import Any, Final
 
 from uvicorn.config import Config
@@ -18,8 +19,8 @@ class Connections:
     """The open connections of one process.
 
     Connections cost a file and some memory each, and whoever opens thousands and says nothing must not keep others
-    from being heard. So there is a bound, and a connection that is doing nothing makes room for a new one: first the
-    one that has been idle for longest.
+    from being heard. So there is a bound, and a connection that is doing nothing makes room for a new one: first
+    those that have not asked for anything yet, then those that have; of each, the one that has been idle for longest.
 
     Args:
         limit: How many may be open.
@@ -32,27 +33,29 @@ class Connections:
         self._limit = limit
         self._recorder = recorder
         self._open: set[BoundedProtocol] = set()
-        # In the order in which they became idle.
+        # In the order in which they came, and became idle.
+        self._fresh: dict[BoundedProtocol, None] = {}
         self._idle: dict[BoundedProtocol, None] = {}
 
     def opened(self, connection: "BoundedProtocol") -> bool:
         """Take a new connection on; False where it must be refused, since all others are busy."""
         if len(self._open) >= self._limit:
-            if not self._idle:
+            longest = next(chain(self._fresh, self._idle), None)
+            if longest is None:
                 self._recorder.connection_ended("refused")
                 return False
-            longest = next(iter(self._idle))
             self.closed(longest)
             self._recorder.connection_ended("made_room")
             # Not close: that would wait for one who reads nothing.
             longest.transport.abort()
         self._open.add(connection)
-        self._idle[connection] = None
+        self._fresh[connection] = None
         self._recorder.connections_changed(1)
         return True
 
     def busy(self, connection: "BoundedProtocol") -> None:
         """A request has begun."""
+        self._fresh.pop(connection, None)
         self._idle.pop(connection, None)
 
     def idle(self, connection: "BoundedProtocol") -> None:
@@ -62,6 +65,7 @@ class Connections:
 
     def closed(self, connection: "BoundedProtocol") -> None:
         """A connection is gone, or about to be."""
+        self._fresh.pop(connection, None)
         self._idle.pop(connection, None)
         if connection in self._open:
             self._open.remove(connection)

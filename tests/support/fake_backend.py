@@ -119,6 +119,9 @@ class FakeBackend(FakeModels):
     ) -> None:
         await self.stop()
 
+    async def before_answer(self, method: Method) -> None:
+        """Does nothing; for subclasses that take their time, or refuse."""
+
     def fail(self, method: Method, code: grpc.StatusCode, message: str, *, times: int | None = None) -> None:
         """Makes the next calls of a method fail: so many of them, or all until `mend`."""
         self._faults[method] = _Fault(code, message, times)
@@ -167,6 +170,7 @@ class FakeBackend(FakeModels):
             try:
                 if method in self._gates:
                     await self._gates[method].wait()
+                await self.before_answer(method)
                 self._raise_fault(method)
                 return answer(request)
             except Refused as refused:
