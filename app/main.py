@@ -10,6 +10,7 @@ from app.errors import add_error_handlers
 from app.metrics.exposition import Exposition
 from app.metrics.prometheus import Limits, PrometheusRecorder
 from app.metrics.recorder import Recorder
+from app.middleware.browsers import add_browser_middleware
 from app.middleware.draining import DrainingMiddleware
 from app.middleware.observation import ObservationMiddleware
 from app.middleware.request_id import RequestIdMiddleware
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(DrainingMiddleware, draining=draining)
     app.add_middleware(RequestIdMiddleware)
+    add_browser_middleware(app, settings)
     app.add_middleware(ObservationMiddleware, recorder=recorder)
     app.add_middleware(UnreadBodyMiddleware)
     return app
