@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.decoding import DecodePool
 from app.errors import DeadlineExceeded, ModelServerFailed, ServiceUnavailable
@@ -46,12 +47,14 @@ class Classification(Generic[RankedT]):
         model: The model's name.
         version: The number of the version that answered.
         timings: Where the time went; the sums, where a swap of versions made it start anew.
+        image: What the version was shown: uint8 [height, width, 3], RGB.
     """
 
     ranking: tuple[RankedT, ...]
     model: str
     version: int
     timings: Timings
+    image: NDArray[np.uint8]
 
 
 class PictureClassifier(Generic[RankedT]):
@@ -82,17 +85,24 @@ class PictureClassifier(Generic[RankedT]):
         self._recorder = recorder
         self._tracing = tracing
 
-    async def classify(self, picture: bytes) -> Classification[RankedT]:
+    async def classify(self, picture: bytes, *, deadline: float | None = None) -> Classification[RankedT]:
         """Decode a picture to the live version's input size and ask that very version.
 
         Where the version was unloaded in between, the picture goes to the one that is live then.
 
+        Args:
+            picture: The picture file.
+            deadline: When the answer must be there, by `time.perf_counter`; None gives it the usual time.
+
         Raises:
             app.errors.Problem: The picture cannot be read, or no answer came; each kind is a subclass of its own.
+                The cause of one is `ModelNotFound` where the version is gone.
         """
-        deadline = time.perf_counter() + self._timeout
+        if deadline is None:
+            deadline = time.perf_counter() + self._timeout
         queue = decode = inference = 0.0
         live = await self.served.live()
+        gone: ModelNotFound | None = None
         for _ in range(_LOOKS):
             with self._tracing.stage("decode", self.served.name):
                 decoded = await self._pool.decode(picture, height=live.height, width=live.width)
@@ -104,7 +114,8 @@ class PictureClassifier(Generic[RankedT]):
             try:
                 with self._tracing.stage("inference", self.served.name):
                     prediction = await self._predict(decoded.image[np.newaxis], live, deadline - started)
-            except ModelNotFound:
+            except ModelNotFound as error:
+                gone = error
                 live = await self.served.refresh()
                 continue
             finally:
@@ -113,13 +124,17 @@ class PictureClassifier(Generic[RankedT]):
                 self._recorder.stage("inference", self.served.name, taken)
             ranking = self._form.read({name: rows[0] for name, rows in prediction.outputs.items()})
             return Classification(
-                ranking, self.served.name, prediction.version, Timings(queue, decode, inference)
+                ranking,
+                self.served.name,
+                prediction.version,
+                Timings(queue, decode, inference),
+                decoded.image,
             )
         raise ServiceUnavailable(
             f"The versions of {self.served.name} changed faster than the picture could be classified. "
             "Send it again.",
             retry_after=self._retry_after,
-        )
+        ) from gone
 
     async def _predict(self, images: np.ndarray, live: LiveVersion, seconds_left: float) -> Prediction:
         if seconds_left <= 0:
