@@ -1,9 +1,12 @@
-"""How the gRPC channel is set up: size limits, retries, keepalive, reconnection."""
+"""How the gRPC channel is set up: size limits, balancing, keepalive, reconnection."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
+
+from proto_client.breaker import BreakerSettings
+from proto_client.retry_budget import RetryBudgetSettings
 
 __all__ = [
     "GET_MODEL_METADATA",
@@ -35,6 +38,10 @@ class RetryPolicy:
         initial_backoff: The wait before the first retry, in seconds.
         max_backoff: The longest wait, in seconds.
         multiplier: By how much the wait grows with each retry.
+        attempt_timeout: Where there may be several servers, an attempt is given up after so many seconds, or half of
+            what is left if that is less, so that another server can still answer; but never sooner than calls
+            usually take, and not where no retry could follow.
+        budget: How many retries there may be in all.
 
     Raises:
         ValueError: A value is out of range.
@@ -44,6 +51,8 @@ class RetryPolicy:
     initial_backoff: float = 0.02
     max_backoff: float = 0.5
     multiplier: float = 2.0
+    attempt_timeout: float = 2.0
+    budget: RetryBudgetSettings = field(default_factory=RetryBudgetSettings)
 
     def __post_init__(self) -> None:
         if not 1 <= self.attempts <= _MAX_ATTEMPTS:
@@ -52,6 +61,8 @@ class RetryPolicy:
             raise ValueError("initial_backoff must be above zero and no more than max_backoff.")
         if self.multiplier < 1:
             raise ValueError("multiplier must be at least 1.")
+        if self.attempt_timeout <= 0:
+            raise ValueError("attempt_timeout must be above zero.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +77,10 @@ class ChannelSettings:
         keepalive_timeout: Seconds to wait for a ping's answer before the connection counts as dead.
         max_reconnect_backoff: The longest pause between attempts to connect, in seconds; gRPC's own default
             of 120 s would leave a server unused for two minutes after it came back.
+        look_seconds: How often, while there are calls, names in a list of servers are looked up anew, and files of
+            TLS checked for renewal.
         retry: How calls are repeated.
+        breaker: When calls are refused because the server does not answer.
 
     Raises:
         ValueError: A value is not above zero.
@@ -76,16 +90,28 @@ class ChannelSettings:
     keepalive_time: float = 330.0
     keepalive_timeout: float = 20.0
     max_reconnect_backoff: float = 2.0
+    look_seconds: float = 10.0
     retry: RetryPolicy = RetryPolicy()
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
 
     def __post_init__(self) -> None:
-        for name in ("max_receive_bytes", "keepalive_time", "keepalive_timeout", "max_reconnect_backoff"):
+        for name in (
+            "max_receive_bytes",
+            "keepalive_time",
+            "keepalive_timeout",
+            "max_reconnect_backoff",
+            "look_seconds",
+        ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above zero.")
 
 
 def open_channel(
-    target: str, settings: ChannelSettings, credentials: grpc.ChannelCredentials | None
+    target: str,
+    settings: ChannelSettings,
+    credentials: grpc.ChannelCredentials | None,
+    *,
+    server_name: str | None = None,
 ) -> grpc.aio.Channel:
     """Opens a channel; nothing connects before the first call. Needs a running event loop.
 
@@ -93,6 +119,7 @@ def open_channel(
         target: host:port, or any gRPC target such as dns:///name:port.
         settings: The channel's limits and times.
         credentials: For TLS; None speaks plain text, as TF Serving does by default.
+        server_name: The name that the server's certificate must bear, where it is not the target's.
 
     Returns:
         The channel.
@@ -100,7 +127,31 @@ def open_channel(
     options = _options(settings)
     if credentials is None:
         return grpc.aio.insecure_channel(target, options=options)
+    if server_name is not None:
+        options.append(("grpc.ssl_target_name_override", server_name))
     return grpc.aio.secure_channel(target, credentials, options=options)
+
+
+# A server that hangs keeps its connection, so round_robin goes on giving it its share. gRPC's outlier detection (gRFC
+# A50) looks at how calls end and leaves such a server out for a while, longer each time; never more than half of all.
+# That takes nearly all of its calls to fail (85%, and at least 5 in a second), so faults of callers, which meet every
+# server alike, do not count for much.
+_BALANCING = {
+    "outlier_detection_experimental": {
+        "interval": "1s",
+        "baseEjectionTime": "5s",
+        "maxEjectionTime": "60s",
+        "maxEjectionPercent": 50,
+        "failurePercentageEjection": {
+            "threshold": 85,
+            "enforcementPercentage": 100,
+            "minimumHosts": 2,
+            "requestVolume": 5,
+        },
+        # pick_first, the default, would pin all calls to one of several servers behind a DNS name.
+        "childPolicy": [{"round_robin": {}}],
+    }
+}
 
 
 def _options(settings: ChannelSettings) -> list[tuple[str, int | str]]:
@@ -116,6 +167,9 @@ def _options(settings: ChannelSettings) -> list[tuple[str, int | str]]:
         # By default channels of one process share connections and their backoff; a closed client must leave
         # no trace.
         ("grpc.use_local_subchannel_pool", 1),
-        # pick_first would pin all calls to one of several servers behind a DNS name.
-        ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+        # A gRPC that does not know the first takes the second.
+        (
+            "grpc.service_config",
+            json.dumps({"loadBalancingConfig": [_BALANCING, {"round_robin": {}}]}),
+        ),
     ]

@@ -1,35 +1,29 @@
 """The client: ndarrays in, ndarrays out, over gRPC."""
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from numpy.typing import NDArray
 
 from proto_client.answers import (
     ModelMetadata,
     Prediction,
+    Signature,
     VersionStatus,
     read_metadata,
     read_prediction,
     read_status,
     status_code,
 )
-from proto_client.channel import (
-    GET_MODEL_METADATA,
-    GET_MODEL_STATUS,
-    PREDICT,
-    RELOAD_CONFIG,
-    ChannelSettings,
-    RetryPolicy,
-    open_channel,
-)
-from proto_client.errors import InvalidReply, ModelServerError, error_for
+from proto_client.breaker import BreakerState
+from proto_client.calling import Caller, Method
+from proto_client.channel import GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT, RELOAD_CONFIG, ChannelSettings
+from proto_client.errors import error_for
+from proto_client.link import Link
 from proto_client.messages import (
     GetModelMetadataRequest,
     GetModelMetadataResponse,
@@ -44,46 +38,49 @@ from proto_client.messages import (
     TensorProto,
 )
 from proto_client.observer import CallObserver
-from proto_client.retrying import with_retries
+from proto_client.signatures import KnownSignatures, SignatureMismatch, check_inputs
+from proto_client.targets import Targets
 from proto_client.tensors import TensorError, write_tensor_proto
+from proto_client.tls import TlsFiles
 
 __all__ = ["ModelServerClient"]
 
 _Reply = TypeVar("_Reply", bound=Message)
+_Inputs = Mapping[str, NDArray[Any] | TensorProto]
 
-_ONCE = RetryPolicy(attempts=1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Method(Generic[_Reply]):
-    """A gRPC method of this channel, bytes in and bytes out, and what its replies are.
-
-    Replies are parsed here, not by grpc.aio: that would turn one that cannot be parsed into None.
-    """
-
-    name: str
-    repeatable: bool
-    invoke: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
-    reply: type[_Reply]
+_PREDICT = Method(PREDICT, guarded=True)
+_METADATA = Method(GET_MODEL_METADATA)
+_STATUS = Method(GET_MODEL_STATUS)
+# A second reload could undo another's.
+_RELOAD = Method(RELOAD_CONFIG, repeatable=False)
 
 
 class ModelServerClient:
-    """Talks to one TensorFlow Serving, or several behind one DNS name, over one channel.
+    """Talks to one TensorFlow Serving, or to several in turn, as if they were one.
 
     Make it inside a running event loop, use it in that loop only, from as many tasks as you like, and close
     it (or use `async with`). Nothing connects before the first call. Every call takes a `timeout` in seconds
     that covers all its retries; cancelling the task that awaits a call cancels the call on the server too.
 
     Every method raises `ModelServerError` or one of its kinds (`ModelNotFound`, `InvalidRequest`,
-    `ModelServerBusy`, `ModelServerUnavailable`, `DeadlineExceeded`, `InvalidReply`) when the call fails.
+    `ModelServerBusy`, `ModelServerUnavailable`, `CircuitOpen`, `DeadlineExceeded`, `InvalidReply`) when the call
+    fails. What it does about faults is told in docs/resilience.md.
 
     Args:
-        target: host:port, or any gRPC target such as dns:///name:port.
-        settings: The channel's limits and times, retries included.
-        credentials: For TLS; None speaks plain text, as TF Serving does by default.
+        target: host:port; any gRPC target such as dns:///name:port; or several host:port with commas between.
+        settings: The channel's limits and times, retries and breaker included.
+        credentials: For TLS with what is made already.
+        tls: For TLS with files, which are read anew when they change. Without either, plain text is spoken, as
+            TF Serving does by default.
         observer: Is told of every call.
-        call_metadata: Gives the metadata, pairs of name and value, that goes with each attempt of a call; asked in
-            the task that makes the call.
+        call_metadata: Makes the gRPC metadata that each call carries, such as `traceparent`.
+        check_signatures: Compare inputs with the signature before they are sent. Where nothing is known of a version
+            yet, its metadata is asked for first.
+        clock: Seconds that only grow, for breaker, budget and renewals.
+
+    Raises:
+        ValueError: The target cannot be read, or there are two ways of TLS, or a list over TLS without a server name.
+        TlsError: A file for TLS cannot be used.
     """
 
     def __init__(
@@ -92,24 +89,37 @@ class ModelServerClient:
         *,
         settings: ChannelSettings | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        tls: TlsFiles | None = None,
         observer: CallObserver | None = None,
-        call_metadata: Callable[[], Sequence[tuple[str, str]]] = tuple,
+        call_metadata: Callable[[], Sequence[tuple[str, str]]] | None = None,
+        check_signatures: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.target = target
+        targets = Targets(target)
+        if tls is not None and credentials is not None:
+            raise ValueError("Give credentials or files for TLS, not both.")
+        if tls is not None and targets.listed and tls.server_name is None:
+            raise ValueError(
+                "A list of servers has no name that their certificates could bear; over TLS, give a server name."
+            )
         settings = settings or ChannelSettings()
-        self._retry = settings.retry
-        self._channel = open_channel(target, settings, credentials)
-        self._observer = observer
-        self._call_metadata = call_metadata
-        self._closed = False
-        self._predict = self._method(PREDICT, PredictResponse)
-        self._status = self._method(GET_MODEL_STATUS, GetModelStatusResponse)
-        self._metadata = self._method(GET_MODEL_METADATA, GetModelMetadataResponse)
-        self._reload = self._method(RELOAD_CONFIG, ReloadConfigResponse, repeatable=False)
+        link = Link(targets, settings, credentials=credentials, tls=tls, clock=clock)
+        self._caller = Caller(
+            target,
+            link,
+            several=targets.several,
+            settings=settings,
+            observer=observer,
+            call_metadata=call_metadata,
+            clock=clock,
+        )
+        self._known = KnownSignatures() if check_signatures else None
 
-    def _method(self, path: str, reply: type[_Reply], *, repeatable: bool = True) -> _Method[_Reply]:
-        invoke: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
-        return _Method(path.rpartition("/")[2], repeatable, invoke, reply)
+    @property
+    def breaker_state(self) -> BreakerState:
+        """Whether calls of `predict` are let through."""
+        return self._caller.breaker.state
 
     async def __aenter__(self) -> Self:
         return self
@@ -126,8 +136,7 @@ class ModelServerClient:
             grace: Seconds that calls in flight may still take. What is left then fails with the status
                 CANCELLED.
         """
-        self._closed = True
-        await self._channel.close(grace)
+        await self._caller.close(grace)
 
     async def predict(
         self,
@@ -157,9 +166,15 @@ class ModelServerClient:
 
         Raises:
             TensorError: An input is of a type that TensorFlow does not know; nothing was sent.
+            SignatureMismatch: The inputs do not fit the signature of the version; nothing was sent. Without a version
+                the signature of the one that answered last counts, so for a promise give the version.
             ValueError: Both a version and a label are given.
+            CircuitOpen: The servers have not been answering; nothing was sent.
             ModelServerError: The call failed.
         """
+        started = time.monotonic()
+        if self._known is not None:
+            await self._check(inputs, model, version, version_label, signature, timeout)
         request = PredictRequest(output_filter=output_filter)
         _fill_spec(request.model_spec, model, version, version_label)
         request.model_spec.signature_name = signature
@@ -171,7 +186,13 @@ class ModelServerClient:
                 write_tensor_proto(value, request.inputs[alias])
             except TensorError as error:
                 raise TensorError(f"Input {alias!r}: {error}") from error
-        return read_prediction(await self._call(self._predict, request, model, timeout))
+        timeout -= time.monotonic() - started
+        prediction = read_prediction(
+            await self._caller.call(_PREDICT, request, PredictResponse, model=model, seconds=timeout)
+        )
+        if self._known is not None and version is None and prediction.version:
+            self._known.answered(model, version_label, prediction.version)
+        return prediction
 
     async def model_status(
         self,
@@ -196,7 +217,9 @@ class ModelServerClient:
         """
         request = GetModelStatusRequest()
         _fill_spec(request.model_spec, model, version, None)
-        return read_status(await self._call(self._status, request, model, timeout))
+        return read_status(
+            await self._caller.call(_STATUS, request, GetModelStatusResponse, model=model, seconds=timeout)
+        )
 
     async def model_metadata(
         self,
@@ -223,7 +246,13 @@ class ModelServerClient:
         """
         request = GetModelMetadataRequest(metadata_field=["signature_def"])
         _fill_spec(request.model_spec, model, version, version_label)
-        return read_metadata(await self._call(self._metadata, request, model, timeout))
+        reply = await self._caller.call(
+            _METADATA, request, GetModelMetadataResponse, model=model, seconds=timeout
+        )
+        metadata = read_metadata(reply)
+        if self._known is not None:
+            self._known.learn(metadata, model, version_label, answers=version is None)
+        return metadata
 
     async def reload_config(
         self,
@@ -245,71 +274,41 @@ class ModelServerClient:
         Raises:
             ModelServerError: The call failed, or the server refused the configuration.
         """
-        reply = await self._call(self._reload, ReloadConfigRequest(config=config), "", timeout)
+        request = ReloadConfigRequest(config=config)
+        reply = await self._caller.call(_RELOAD, request, ReloadConfigResponse, model="", seconds=timeout)
         code = status_code(reply.status.error_code)
         if code is not grpc.StatusCode.OK:
             raise error_for(code, reply.status.error_message)
 
-    async def _call(
+    async def _check(
         self,
-        method: _Method[_Reply],
-        request: Message,
+        inputs: _Inputs,
         model: str,
+        version: int | None,
+        version_label: str | None,
+        key: str,
         timeout: float,  # noqa: ASYNC109 - see predict
-    ) -> _Reply:
-        started = time.perf_counter()
-        code = grpc.StatusCode.CANCELLED
-        try:
-            reply = await self._send(method, request, model, timeout)
-            code = grpc.StatusCode.OK
-        except ModelServerError as error:
-            code = error.code
-            raise
-        finally:
-            if self._observer is not None:
-                seconds = time.perf_counter() - started
-                self._observer.call_ended(method=method.name, model=model, code=code, seconds=seconds)
-        return reply
+    ) -> None:
+        """Make sure that the inputs fit; a signature that is not known, or may be old, is asked for."""
+        known = None if self._known is None else self._known.find(model, version, version_label)
+        if known is not None:
+            try:
+                _check_known(inputs, known, key)
+            except SignatureMismatch:
+                # The server may have other files under the same number, or another version under the same label.
+                known = None
+        if known is None:
+            metadata = await self.model_metadata(
+                model, version=version, version_label=version_label, timeout=timeout
+            )
+            _check_known(inputs, metadata.signatures, key)
 
-    async def _send(
-        self,
-        method: _Method[_Reply],
-        request: Message,
-        model: str,
-        timeout: float,  # noqa: ASYNC109 - see predict
-    ) -> _Reply:
-        content = request.SerializeToString()
 
-        async def attempt(seconds: float) -> bytes:
-            return await self._attempt(method.invoke, content, seconds)
-
-        def on_retry() -> None:
-            if self._observer is not None:
-                self._observer.call_retried(method=method.name, model=model)
-
-        policy = self._retry if method.repeatable else _ONCE
-        try:
-            reply = await with_retries(attempt, policy=policy, seconds=timeout, on_retry=on_retry)
-        except grpc.aio.AioRpcError as error:
-            raise error_for(error.code(), error.details()) from error
-        try:
-            return method.reply.FromString(reply)
-        except DecodeError as error:
-            raise InvalidReply(f"The reply is no {method.reply.DESCRIPTOR.name}: {error}") from error
-
-    async def _attempt(
-        self, invoke: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", content: bytes, seconds: float
-    ) -> bytes:
-        if self._closed:
-            raise error_for(grpc.StatusCode.CANCELLED, "The client is closed.")
-        try:
-            return await invoke(content, timeout=seconds, metadata=tuple(self._call_metadata()) or None)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and not task.cancelling():
-                # Closing the channel cancels its calls; the caller was not cancelled, and must not seem so.
-                raise error_for(grpc.StatusCode.CANCELLED, "The client was closed during the call.") from None
-            raise
+def _check_known(inputs: _Inputs, signatures: Mapping[str, Signature], key: str) -> None:
+    # A key that is not there is the server's to refuse, which it does before it makes batches.
+    signature = signatures.get(key)
+    if signature is not None:
+        check_inputs(inputs, signature)
 
 
 def _fill_spec(spec: ModelSpec, model: str, version: int | None, version_label: str | None) -> None:

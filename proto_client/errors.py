@@ -3,6 +3,7 @@
 import grpc
 
 __all__ = [
+    "CircuitOpen",
     "DeadlineExceeded",
     "InvalidReply",
     "InvalidRequest",
@@ -49,6 +50,24 @@ class ModelServerBusy(ModelServerError):
 
 class ModelServerUnavailable(ModelServerError):
     """UNAVAILABLE after all retries: no connection, or the server's batch queue is full. Try later."""
+
+
+class CircuitOpen(ModelServerUnavailable):
+    """Nothing was sent: the breaker takes the server for dead. The code is UNAVAILABLE.
+
+    Attributes:
+        retry_in: After so many seconds another try may be let through, as far as can be told.
+    """
+
+    def __init__(self, retry_in: float) -> None:
+        super().__init__(
+            grpc.StatusCode.UNAVAILABLE,
+            f"The model server has not been answering; the next call is let through in {retry_in:.1f} s.",
+        )
+        self.retry_in = retry_in
+
+    def __reduce__(self) -> tuple[type["CircuitOpen"], tuple[float]]:
+        return type(self), (self.retry_in,)
 
 
 class DeadlineExceeded(ModelServerError):

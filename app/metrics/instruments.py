@@ -70,6 +70,17 @@ class Instruments:
             "method",
         )
         self.retries = counter("grpc_retries", "Attempts beyond a call's first.", "model", "method")
+        self.retries_refused = counter(
+            "grpc_retries_refused", "Retries not made because their budget was spent.", "model", "method"
+        )
+        self.retry_budget = gauge("grpc_retry_budget", "Retries that could be made now.", "target")
+        self.breaker = gauge("breaker_state", "1 for the state that the breaker is in.", "target", "state")
+        self.breaker_changes = counter(
+            "breaker_changes", "How often the breaker came into a state.", "target", "state"
+        )
+        self.breaker_refused = counter(
+            "breaker_refused", "Calls not sent because the breaker was open.", "model", "method"
+        )
         self.top1 = histogram(
             "top1_probability",
             "Probability of the likeliest class.",

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from app.metrics.instruments import Instruments
 from app.metrics.predictions import PredictionMetrics
 from app.metrics.recorder import ConnectionEnd, Recorder, ShedReason, Stage
+from proto_client import BreakerState
 
 #: Where the worker processes that share a port keep their values, so that each can show those of all. The library
 #: reads it too, when it is imported.
@@ -126,3 +127,21 @@ class PrometheusRecorder(Recorder):
     def call_retried(self, *, method: str, model: str) -> None:
         """See `Recorder`."""
         self._instruments.retries.labels(model, method).inc()
+
+    def retry_refused(self, *, method: str, model: str) -> None:
+        """See `Recorder`."""
+        self._instruments.retries_refused.labels(model, method).inc()
+
+    def retry_budget_changed(self, *, target: str, retries: float) -> None:
+        """See `Recorder`."""
+        self._instruments.retry_budget.labels(target).set(retries)
+
+    def breaker_changed(self, *, target: str, state: BreakerState) -> None:
+        """See `Recorder`."""
+        for possible in BreakerState:
+            self._instruments.breaker.labels(target, possible.value).set(possible is state)
+        self._instruments.breaker_changes.labels(target, state.value).inc()
+
+    def breaker_refused(self, *, method: str, model: str) -> None:
+        """See `Recorder`."""
+        self._instruments.breaker_refused.labels(model, method).inc()

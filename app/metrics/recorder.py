@@ -4,6 +4,8 @@ from typing import Literal
 
 import grpc
 
+from proto_client import BreakerState
+
 Stage = Literal["read", "queue", "decode", "inference", "encode"]
 ShedReason = Literal["in_flight", "upload_memory", "decode_queue"]
 ConnectionEnd = Literal["slow_head", "made_room", "refused"]
@@ -52,3 +54,15 @@ class Recorder:
 
     def call_retried(self, *, method: str, model: str) -> None:
         """A gRPC call is tried once more (see `proto_client.CallObserver`)."""
+
+    def retry_refused(self, *, method: str, model: str) -> None:
+        """A gRPC call is not tried again, for want of budget (see `proto_client.CallObserver`)."""
+
+    def retry_budget_changed(self, *, target: str, retries: float) -> None:
+        """So many gRPC calls may be tried again now (see `proto_client.CallObserver`)."""
+
+    def breaker_changed(self, *, target: str, state: BreakerState) -> None:
+        """The breaker of a target has another state (see `proto_client.CallObserver`)."""
+
+    def breaker_refused(self, *, method: str, model: str) -> None:
+        """A gRPC call was not sent (see `proto_client.CallObserver`)."""

@@ -6,6 +6,7 @@ import grpc
 import pytest
 
 from proto_client import (
+    CircuitOpen,
     DeadlineExceeded,
     InvalidReply,
     InvalidRequest,
@@ -38,7 +39,9 @@ def test_missing_words_are_empty_words() -> None:
     assert error_for(grpc.StatusCode.INTERNAL, None).message == ""
 
 
-@pytest.mark.parametrize("error", [error_for(grpc.StatusCode.NOT_FOUND, "gone"), InvalidReply("odd")])
+@pytest.mark.parametrize(
+    "error", [error_for(grpc.StatusCode.NOT_FOUND, "gone"), InvalidReply("odd"), CircuitOpen(1.5)]
+)
 def test_errors_survive_pickling(error: ModelServerError) -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), copy.code, copy.message) == (type(error), error.code, error.message)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from proto_client import ModelServerClient, ModelServerError
+from proto_client import BreakerState, ModelServerClient, ModelServerError
 from proto_client.messages import ModelServerConfig
 from tests.proto_client.conftest import TIMEOUT, picture
 from tests.support.fake_backend import FakeBackend, Method
@@ -18,6 +18,10 @@ class Notes:
     def __init__(self) -> None:
         self.ended: list[tuple[str, str, str]] = []
         self.retried: list[tuple[str, str]] = []
+        self.refused_retries: list[tuple[str, str]] = []
+        self.budget: list[float] = []
+        self.states: list[BreakerState] = []
+        self.refused: list[tuple[str, str]] = []
         self.seconds = 0.0
 
     def call_ended(self, *, method: str, model: str, code: grpc.StatusCode, seconds: float) -> None:
@@ -27,6 +31,18 @@ class Notes:
     def call_retried(self, *, method: str, model: str) -> None:
         self.retried.append((method, model))
 
+    def retry_refused(self, *, method: str, model: str) -> None:
+        self.refused_retries.append((method, model))
+
+    def retry_budget_changed(self, *, target: str, retries: float) -> None:
+        self.budget.append(retries)
+
+    def breaker_changed(self, *, target: str, state: BreakerState) -> None:
+        self.states.append(state)
+
+    def breaker_refused(self, *, method: str, model: str) -> None:
+        self.refused.append((method, model))
+
 
 @pytest.fixture
 def notes() -> Notes:
@@ -35,7 +51,8 @@ def notes() -> Notes:
 
 @pytest.fixture
 async def watched(backend: FakeBackend, notes: Notes) -> AsyncIterator[ModelServerClient]:
-    async with ModelServerClient(backend.target, observer=notes) as client:
+    # The signature's check would ask for metadata first, and that would be told too.
+    async with ModelServerClient(backend.target, observer=notes, check_signatures=False) as client:
         yield client
 
 
