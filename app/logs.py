@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 from opentelemetry.trace import format_trace_id, get_current_span
 
+from accounts.tokens.format import PATTERN as TOKEN_OF_ACCOUNT
+
 #: The id of the request that is being served; every record made meanwhile carries it.
 current_request_id: Final[ContextVar[str | None]] = ContextVar("current_request_id", default=None)
 
@@ -23,7 +25,7 @@ def fields(**values: object) -> Mapping[str, object]:
 
 
 class _Formatter(logging.Formatter):
-    """Writes a record with its fields, and hides every known token wherever it may have got in.
+    """Writes a record with its fields, and hides every token, known or of their form, wherever it may have got in.
 
     Nothing of ours logs a token. But a caller may put one where it does not belong, and libraries quote what they
     cannot read.
@@ -44,7 +46,7 @@ class _Formatter(logging.Formatter):
         line = self._line(record, values)
         for token in self._tokens:
             line = line.replace(token, _HIDDEN)
-        return line
+        return TOKEN_OF_ACCOUNT.sub(_HIDDEN, line)
 
     def _line(self, record: logging.LogRecord, values: Mapping[str, object]) -> str:
         raise NotImplementedError

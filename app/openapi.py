@@ -10,7 +10,8 @@ from app.upload import FIELD
 from preprocessing import ACCEPTED_FORMATS
 
 _MEANINGS = {
-    401: "No token, or an unknown one.",
+    401: "No token, or one that is unknown, revoked or expired.",
+    403: "The token is good, but not for this: it lacks the scope.",
     408: "The request body came in too slowly.",
     413: "The request body is over the limit.",
     415: "Not multipart/form-data, or the file is not a picture in a supported format.",

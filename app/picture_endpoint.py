@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
+from accounts.tokens.scopes import Scope
 from app.auth import TokenBearer
 from app.classifier import Classification, PictureClassifier
 from app.disconnect import run_while_connected
@@ -21,9 +22,9 @@ TopK = Annotated[int, Query(ge=1, le=20, description="How many to name at most."
 Threshold = Annotated[float, Query(ge=0, le=1, description="Leave out what is less probable than this.")]
 
 
-def picture_router(tag: str) -> APIRouter:
-    """Make the router of a picture endpoint: whoever calls it needs a token."""
-    return APIRouter(tags=[tag], dependencies=[Security(TokenBearer())])
+def picture_router(tag: str, scope: Scope) -> APIRouter:
+    """Make the router of a picture endpoint: whoever calls it needs a token with the scope."""
+    return APIRouter(tags=[tag], dependencies=[Security(TokenBearer(scope))])
 
 
 def picture_operation(operation_id: str, summary: str) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def picture_operation(operation_id: str, summary: str) -> dict[str, Any]:
     return {
         "operation_id": operation_id,
         "summary": summary,
-        "responses": problem_responses(401, 408, 413, 415, 422, 502, 503, 504),
+        "responses": problem_responses(401, 403, 408, 413, 415, 422, 502, 503, 504),
         "openapi_extra": PICTURE_UPLOAD,
     }
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from fastapi import Depends, Request
 
@@ -26,6 +26,10 @@ from app.tracing.tracing import Tracing
 from catalogue import Catalogue, load_catalogue, load_products
 from proto_client import ModelServerClient
 
+if TYPE_CHECKING:
+    # A gateway without accounts has no use for SQLAlchemy, which is large.
+    from accounts.opening import Accounts
+
 # The question which version is live is a small one; a server that takes longer for it counts as away.
 _METADATA_TIMEOUT_SECONDS = 2.0
 
@@ -42,7 +46,8 @@ class Services:
         draining: Whether this process is on its way out.
         connections: The open connections.
         admission: How much work is taken on.
-        token_check: Who is let in.
+        token_check: The tokens of the settings.
+        accounts: Accounts with their tokens; None where they are switched off.
         catalogue: The sports.
         catalogue_documents: The answers about sports and groups.
         product_types: The answer about product types.
@@ -58,6 +63,7 @@ class Services:
     connections: Connections
     admission: Admission
     token_check: TokenCheck
+    accounts: "Accounts | None"
     catalogue: Catalogue
     catalogue_documents: CatalogueDocuments
     product_types: CacheableDocument
@@ -92,6 +98,7 @@ async def open_services(
     async with AsyncExitStack() as stack:
         tracing.start()
         stack.push_async_callback(tracing.stop)
+        accounts = await _accounts(settings, stack)
         pool = stack.enter_context(
             DecodePool(
                 workers=settings.decode_workers,
@@ -150,6 +157,7 @@ async def open_services(
                 recorder=recorder,
             ),
             token_check=TokenCheck(token.get_secret_value() for token in settings.tokens),
+            accounts=accounts,
             catalogue=catalogue,
             catalogue_documents=CatalogueDocuments(catalogue),
             product_types=product_types_document(load_products(catalogue, settings.products_file)),
@@ -160,6 +168,14 @@ async def open_services(
                 else None
             ),
         )
+
+
+async def _accounts(settings: Settings, stack: AsyncExitStack) -> "Accounts | None":
+    if not settings.accounts_on:
+        return None
+    from accounts.opening import open_accounts
+
+    return await stack.enter_async_context(open_accounts(settings))
 
 
 @asynccontextmanager

@@ -13,7 +13,8 @@ from accounts.database import Database, DatabaseAway
 from accounts.tables import Account, Token
 from accounts.tokens.format import is_well_formed
 from accounts.tokens.keys import TokenKeys
-from accounts.tokens.remembering import KnownToken, Memory
+from accounts.tokens.known import KnownToken, LookupUnavailable
+from accounts.tokens.remembering import Memory
 
 #: While the database is away it is asked again this often, in seconds, whatever the number of requests.
 _PROBE_SECONDS: Final = 1.0
@@ -24,10 +25,6 @@ _ASKED_AT_ONCE: Final = 3
 #: Questions in the background, whose answers nobody waits for, have their own turns.
 _REFRESHED_AT_ONCE: Final = 2
 _WAITING: Final = 500
-
-
-class LookupUnavailable(Exception):
-    """Nobody can say whether the token is good: the database is away, or too many ask it. Worth another try."""
 
 
 @dataclass(slots=True)
@@ -129,7 +126,7 @@ class TokenLookup:
                 self._note_away()
             remembered = self._memory.get(digest)
             if remembered is None or self._clock() - remembered.seen >= self._stale:
-                raise LookupUnavailable("The database of tokens is away.") from error
+                raise LookupUnavailable(str(error) or "The database of tokens is away.") from error
             self.counts.stale += 1
             return self._good(remembered.token)
 
@@ -239,7 +236,13 @@ class TokenLookup:
         if row is None:
             return None
         usable = row.revoked_at is None and row.disabled_at is None and row.confirmed_at is not None
-        own_plan, account_plan = row[4], row[5]
-        return KnownToken.of_row(
-            row[0], row[1], row[2], row[3], own_plan or account_plan, row.expires_at, usable
+        token_id, account_id, name, scopes, own_plan, account_plan, expires_at = row[:7]
+        return KnownToken(
+            token_id,
+            account_id,
+            name,
+            frozenset(scopes),
+            own_plan or account_plan,
+            None if expires_at is None else expires_at.timestamp(),
+            usable,
         )

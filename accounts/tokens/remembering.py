@@ -4,45 +4,8 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
-
-@dataclass(frozen=True, slots=True)
-class KnownToken:
-    """A token that the database knows, as the gateway needs it.
-
-    Attributes:
-        token_id: Names it.
-        account_id: Whose it is.
-        name: What its owner calls it.
-        scopes: What it may be used for.
-        plan: The plan by which it is limited: its own, else its account's, else None for the default.
-        expires_at: From when on it is refused, in seconds since the epoch; None for never.
-        usable: False where it is revoked, or its account disabled or not confirmed.
-    """
-
-    token_id: uuid.UUID
-    account_id: uuid.UUID
-    name: str
-    scopes: frozenset[str]
-    plan: str | None
-    expires_at: float | None
-    usable: bool
-
-    @classmethod
-    def of_row(
-        cls,
-        token_id: uuid.UUID,
-        account_id: uuid.UUID,
-        name: str,
-        scopes: tuple[str, ...],
-        plan: str | None,
-        expires_at: datetime | None,
-        usable: bool,
-    ) -> "KnownToken":
-        """Make one of the columns of a row."""
-        ends = None if expires_at is None else expires_at.timestamp()
-        return cls(token_id, account_id, name, frozenset(scopes), plan, ends, usable)
+from accounts.tokens.known import KnownToken
 
 
 @dataclass(slots=True)

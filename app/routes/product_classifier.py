@@ -2,6 +2,7 @@
 
 from fastapi import Request, Response
 
+from accounts.tokens.scopes import Scope
 from app.picture_endpoint import (
     DEFAULT_TOP_K,
     Threshold,
@@ -14,7 +15,7 @@ from app.rankings import RankedType, likeliest
 from app.schemas import ProductPrediction, ProductProbability, SportsGroupProbability
 from app.services import ServicesDep
 
-router = picture_router("product classifier")
+router = picture_router("product classifier", Scope.PRODUCT)
 
 
 @router.post(

@@ -2,6 +2,7 @@
 
 from fastapi import Request, Response
 
+from accounts.tokens.scopes import Scope
 from app.picture_endpoint import (
     DEFAULT_TOP_K,
     Threshold,
@@ -15,7 +16,7 @@ from app.schemas import SportPrediction, SportProbability
 from app.services import ServicesDep
 from catalogue import Catalogue
 
-router = picture_router("sport classifier")
+router = picture_router("sport classifier", Scope.SPORT)
 
 
 @router.post(

@@ -56,7 +56,7 @@ def test_the_token_is_a_bearer_scheme_of_the_picture_endpoints_alone(document: d
 @pytest.mark.parametrize("path", PATHS)
 def test_errors_are_problem_json_and_nothing_else(document: dict[str, Any], path: str) -> None:
     responses = document["paths"][path]["post"]["responses"]
-    assert set(responses) == {"200", "401", "408", "413", "415", "422", "502", "503", "504"}
+    assert set(responses) == {"200", "401", "403", "408", "413", "415", "422", "502", "503", "504"}
     for status, response in responses.items():
         if status != "200":
             assert list(response["content"]) == ["application/problem+json"]
