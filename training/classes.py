@@ -38,7 +38,7 @@ def find_classes(labels: Iterable[str], task: str = "sport") -> Classes:
         DataError: A label that the catalogue does not know, or fewer than two classes.
     """
     wanted = sorted(set(labels))
-    find, what, file = _vocabulary(task)
+    find, what, file = vocabulary(task)
     found = {label: find(label) for label in wanted}
     unknown = [label for label, one in found.items() if one is None]
     if unknown:
@@ -54,7 +54,15 @@ def find_classes(labels: Iterable[str], task: str = "sport") -> Classes:
     return Classes(ids, tuple(names[one] for one in ids), of_label, task)
 
 
-def _vocabulary(task: str) -> tuple[Callable[[str], Sport | ProductType | None], str, str]:
+def vocabulary(task: str) -> tuple[Callable[[str], Sport | ProductType | None], str, str]:
+    """What the labels of a task may be.
+
+    Args:
+        task: `product`, or `sport`.
+
+    Returns:
+        What finds a class by a label, or None; what that is called; and the file that it is read from.
+    """
     catalogue = load_catalogue()
     if task == "product":
         return load_products(catalogue).by_name, "taxonomy of products", "catalogue/products.json"

@@ -58,6 +58,14 @@ def test_wrong_rows_are_named(tmp_path: Path, text: str, message: str) -> None:
         read_decisions(path)
 
 
+def test_labels_of_products_are_those_of_their_taxonomy(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.csv"
+    path.write_text("file,decision,label\na.png,relabel,weight bench\n", encoding="utf-8")
+    assert read_decisions(path, "product")["a.png"].label == "weight bench"
+    with pytest.raises(DataError, match="catalogue does not know the label 'weight bench'"):
+        read_decisions(path)
+
+
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         read_decisions(tmp_path / "none.csv")

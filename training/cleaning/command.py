@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,9 @@ from training.cleaning.suspects import (
 from training.errors import DataError
 from training.pipeline import Prepared
 from training.settings import TrainSettings, write_json
+from training.views import training_views
 
-SUSPECTS, EXAMPLES, PAGE = "suspects.csv", "examples.json", "review.html"
+SUSPECTS, EXAMPLES, SUMMARY, PAGE = "suspects.csv", "examples.json", "summary.json", "review.html"
 _ON_PAGE = 300
 
 
@@ -86,7 +88,7 @@ def decisions_from(options: argparse.Namespace) -> dict[str, Decision] | None:
     Raises:
         DataError: The file cannot be read, or rows are wrong.
     """
-    return None if options.decisions is None else read_decisions(options.decisions)
+    return None if options.decisions is None else read_decisions(options.decisions, options.task)
 
 
 def with_decisions(
@@ -147,7 +149,7 @@ def run_clean(options: argparse.Namespace, prepared: Prepared, settings: TrainSe
     write_suspects(options.out / SUSPECTS, suspects)
     write_json(options.out / EXAMPLES, examples)
     write_json(
-        options.out / "summary.json",
+        options.out / SUMMARY,
         {
             "pictures": len(labels),
             "out_of_fold_top1": float(right[folds >= 0].mean()),
@@ -187,10 +189,13 @@ def _out_of_fold(
     """Predict out of fold, or load what an earlier command with the same data, split and head predicted."""
     seeds = list(range(settings.seed, settings.seed + options.heads))
     head = settings.heads[0]
+    # Random crops would make little difference to what is suspected, and much to the time.
+    views = training_views(settings.crops)[:2]
     made_with = [
         prepared.data.fingerprint,
         prepared.backbone_fingerprint,
         settings.pooling,
+        views,
         dataclasses.asdict(head),
         options.folds,
         seeds,
@@ -204,7 +209,12 @@ def _out_of_fold(
             if str(known["key"]) == key:
                 return known["probabilities"], known["folds"]
     probabilities, folds = out_of_fold(
-        prepared, head, pooling=settings.pooling, folds=options.folds, seeds=seeds
+        prepared,
+        head,
+        pooling=settings.pooling,
+        views=views,
+        folds=options.folds,
+        seeds=seeds,
     )
     draft = path.with_name(f".{path.name}.draft")
     with draft.open("wb") as file:
@@ -229,17 +239,20 @@ def _write_page(options: argparse.Namespace, page: Path, folder: Path) -> None:
     if sample is not None:
         order = np.random.default_rng(options.seed).permutation(len(suspects))[:sample]
         suspects = [suspects[place] for place in order.tolist()]
-    examples = _read_examples(folder / EXAMPLES)
-    decided = read_decisions(options.decisions) if options.decisions is not None else None
+    examples: dict[str, list[str]] = _read_json(folder / EXAMPLES)
+    decided = None
+    if options.decisions is not None:
+        task = _read_json(folder / SUMMARY)["settings"]["task"]
+        decided = read_decisions(options.decisions, task)
     shown = suspects[: options.limit]
     write_review(
         page, shown, options.data, examples, sorted(examples), decided=decided, title="Suspect labels"
     )
 
 
-def _read_examples(path: Path) -> dict[str, list[str]]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        examples: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}. Run `clean` again.") from error
-    return examples
+    return content

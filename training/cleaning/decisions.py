@@ -3,15 +3,14 @@
 import csv
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalogue import Catalogue, load_catalogue
-from training.classes import find_classes
+from training.classes import find_classes, vocabulary
 from training.data import Dataset, Picture
 from training.errors import DataError
 from training.pipeline import Prepared
@@ -40,11 +39,12 @@ class Decision:
     why: str = ""
 
 
-def read_decisions(path: Path) -> dict[str, Decision]:
+def read_decisions(path: Path, task: str = "sport") -> dict[str, Decision]:
     """Read a decisions file.
 
     Args:
         path: A CSV file with the columns `file`, `decision` and `label` and, if wanted, `by` and `why`.
+        task: What is labelled, see `classes.find_classes`.
 
     Returns:
         The decisions by file.
@@ -63,12 +63,12 @@ def read_decisions(path: Path) -> dict[str, Decision]:
             rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"The decisions {path} cannot be read: {error}.") from error
-    catalogue = load_catalogue()
+    find, what, _ = vocabulary(task)
     decisions: dict[str, Decision] = {}
     problems = []
     for line, row in rows:
         decision = Decision(**{name: (row.get(name) or "").strip() for name in COLUMNS})
-        wrong = _wrong_with(decision, decisions, catalogue)
+        wrong = _wrong_with(decision, decisions, find, what)
         if wrong:
             problems.append(f"line {line}: {wrong}")
         decisions[decision.file] = decision
@@ -78,7 +78,9 @@ def read_decisions(path: Path) -> dict[str, Decision]:
     return decisions
 
 
-def _wrong_with(decision: Decision, earlier: Mapping[str, Decision], catalogue: Catalogue) -> str:
+def _wrong_with(
+    decision: Decision, earlier: Mapping[str, Decision], find: Callable[[str], object], what: str
+) -> str:
     if not decision.file:
         return "there is no file"
     if decision.decision not in {KEEP, RELABEL, DROP}:
@@ -87,8 +89,8 @@ def _wrong_with(decision: Decision, earlier: Mapping[str, Decision], catalogue: 
         return f"{decision.file}: {decision.decision} takes no label, but there is {decision.label!r}"
     if decision.decision == RELABEL and not decision.label:
         return f"{decision.file}: relabel needs the right label"
-    if decision.label and catalogue.by_name(decision.label) is None:
-        return f"{decision.file}: the catalogue does not know the label {decision.label!r}"
+    if decision.label and find(decision.label) is None:
+        return f"{decision.file}: the {what} does not know the label {decision.label!r}"
     if decision.file in earlier:
         return f"{decision.file} is decided twice"
     return ""

@@ -11,8 +11,6 @@ from training.head import HeadSettings, train_head
 from training.pipeline import Prepared
 from training.views import FLIP, ORIGINAL
 
-_VIEWS = (ORIGINAL, FLIP)
-
 
 def group_folds(
     classes: NDArray[np.int64], groups: NDArray[np.int64], folds: int, *, seed: int = 0
@@ -75,6 +73,7 @@ def out_of_fold(
     head: HeadSettings,
     *,
     pooling: str,
+    views: Sequence[str] = (ORIGINAL, FLIP),
     folds: int = 5,
     seeds: Sequence[int] = (0,),
     progress: bool = True,
@@ -88,6 +87,7 @@ def out_of_fold(
         prepared: Pictures with features and split.
         head: The head; it is trained for all its epochs.
         pooling: Which features, as in `TrainSettings`.
+        views: Which views of a picture heads learn from; their features must be there.
         folds: How many folds.
         seeds: The probabilities are the mean over heads of these seeds; the folds are those of the first.
         progress: Whether to show a progress bar.
@@ -110,10 +110,10 @@ def out_of_fold(
             continue
         teaching = learned[fold_of[learned] != fold]
         model, _ = train_head(
-            prepared.features(teaching, _VIEWS, pooling), None, head, classes, seed=seed, progress=False
+            prepared.features(teaching, tuple(views), pooling), None, head, classes, seed=seed, progress=False
         )
-        views = prepared.features(asked, (ORIGINAL,), pooling).views[0].astype(np.float32)
-        logits = model.predict(views, batch_size=1024, verbose=0).astype(np.float64)
+        features = prepared.features(asked, (ORIGINAL,), pooling).views[0].astype(np.float32)
+        logits = model.predict(features, batch_size=1024, verbose=0).astype(np.float64)
         logits -= logits.max(axis=1, keepdims=True)
         answers = np.exp(logits)
         answers /= answers.sum(axis=1, keepdims=True)
