@@ -1,0 +1,1 @@
+"""What the service replaces, written as such services usually are: the other side of every ratio."""

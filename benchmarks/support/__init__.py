@@ -1,0 +1,1 @@
+"""What several benchmarks share: made pictures, processes with their cost, load, tables and plots."""

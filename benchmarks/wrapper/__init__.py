@@ -1,0 +1,1 @@
+"""The gateway against the design that it replaces: `python -m benchmarks.wrapper`."""
