@@ -5,6 +5,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from accounts.mail.settings import MailSettings
+
 #: Good enough to try things on one's own machine. It is public, so it is refused anywhere else.
 DEVELOPMENT_SECRET: Final = "public-secret-for-development-only"  # noqa: S105
 MIN_SECRET_LENGTH: Final = 32
@@ -155,7 +157,7 @@ class AccountsSettings(BaseModel):
         return None if previous is None else previous.get_secret_value().encode("utf-8")
 
 
-class CommandSettings(AccountsSettings, BaseSettings):
+class CommandSettings(AccountsSettings, MailSettings, BaseSettings):
     """The same, read from the environment, for `python -m accounts`.
 
     Raises:

@@ -25,6 +25,8 @@ from accounts.tables.mailing_list import ListMessage, Subscription, Suppression
 #: The kinds of mails, as the outbox names them.
 SIGN_UP: Final = "account.confirm"
 SIGN_IN: Final = "account.sign_in"
+#: To somebody without an account, where nobody may sign up: it is written down as all are, and never sent.
+CLOSED: Final = "account.closed"
 CONFIRM_SUBSCRIPTION: Final = "list.confirm"
 ALREADY_SUBSCRIBED: Final = "list.already"
 LIST_MESSAGE: Final = "list.message"
@@ -88,6 +90,8 @@ class MailClerk:
             raise NotWanted(f"the address is suppressed: {reason}")
         if row.kind in {SIGN_UP, SIGN_IN, CONFIRM_SUBSCRIPTION}:
             return self._with_link(row)
+        if row.kind == CLOSED:
+            raise NotWanted("nobody may sign up here")
         if row.kind not in {ALREADY_SUBSCRIBED, LIST_MESSAGE}:
             raise MailDeferred(f'mails of the kind "{row.kind}" are not known here', whole_connection=False)
         if reason is not None:
