@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.database import Database, DatabaseAway
 from accounts.tables import DailyUsage, Token
+from accounts.usage_counts import Counts
 
 #: Days × tokens that are kept while the database is away; some 30 MB. What comes on top is not counted.
 MAX_PENDING: Final = 100_000
@@ -34,23 +35,6 @@ _MAX_PAUSE_SECONDS: Final = 30.0
 _LAST_WRITE_SECONDS: Final = 10.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Counts:
-    """What was used; see `DailyUsage` for what each means."""
-
-    requests: int = 0
-    images: int = 0
-    refused: int = 0
-    failed: int = 0
-
-    def add(self, other: "Counts") -> None:
-        """Add what another counted."""
-        self.requests += other.requests
-        self.images += other.images
-        self.refused += other.refused
-        self.failed += other.failed
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,9 +1,11 @@
 """Settings of how much callers may do, and of how it is counted."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+
+from accounts.plans import PlansFileError, load_plans
 
 
 class LimitsSettings(BaseModel):
@@ -39,3 +41,16 @@ class LimitsSettings(BaseModel):
     usage_flush_requests: Annotated[
         int, Field(ge=1, description="Usage is written sooner where so many requests wait for it.")
     ] = 1000
+
+    @model_validator(mode="after")
+    def _check_plans(self) -> Self:
+        try:
+            plans = load_plans(self.plans_file)
+        except PlansFileError as error:
+            raise ValueError(f"SPORTVISION_PLANS_FILE: {error}") from error
+        if self.static_tokens_plan not in plans.plans:
+            raise ValueError(
+                f'SPORTVISION_STATIC_TOKENS_PLAN is "{self.static_tokens_plan}", which is no plan. There are '
+                f"{', '.join(plans.plans)}"
+            )
+        return self

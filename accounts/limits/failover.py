@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -31,12 +31,20 @@ class FailoverLimiter:
         on_failure: `open` counts in this process's memory meanwhile, so that nobody is refused for the outage, and
             nobody can take more than their limit from each replica. `closed` lets nobody pass.
         probe_seconds: How often it is looked whether Redis is back.
+        on_change: Is told when an outage begins (True) and when it ends (False).
     """
 
-    def __init__(self, shared: Limiter, on_failure: OnFailure, probe_seconds: float) -> None:
+    def __init__(
+        self,
+        shared: Limiter,
+        on_failure: OnFailure,
+        probe_seconds: float,
+        on_change: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         self._shared = shared
         self._on_failure = on_failure
         self._probe_seconds = probe_seconds
+        self._on_change = on_change
         self._alone = MemoryLimiter()
         self._probing: asyncio.Task[None] | None = None
 
@@ -87,6 +95,7 @@ class FailoverLimiter:
             else "until it is back, limited requests are answered with 503"
         )
         _log.warning("Redis does not count limits (%s: %s); %s", type(error).__name__, error, meanwhile)
+        self._on_change(True)
         self._alone = MemoryLimiter()
         self._probing = asyncio.create_task(self._probe(), name="probe Redis for limits")
 
@@ -98,5 +107,6 @@ class FailoverLimiter:
             except (RedisError, OSError):
                 continue
             _log.warning("Redis counts limits again")
+            self._on_change(False)
             self._probing = None
             return

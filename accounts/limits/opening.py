@@ -1,6 +1,6 @@
 """The limiter that the settings ask for."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from accounts.limits.limiter import Limiter, OnFailure
@@ -14,6 +14,7 @@ async def open_limiter(
     on_failure: OnFailure = "open",
     timeout_seconds: float = 0.25,
     probe_seconds: float = 1.0,
+    on_change: Callable[[bool], None] = lambda _: None,
 ) -> AsyncIterator[Limiter]:
     """Open a limiter, and close it when the block ends.
 
@@ -23,6 +24,7 @@ async def open_limiter(
         on_failure: See `FailoverLimiter`.
         timeout_seconds: What Redis may take, once in an outage.
         probe_seconds: See `FailoverLimiter`.
+        on_change: See `FailoverLimiter`.
     """
     limiter: Limiter = MemoryLimiter()
     if redis_url is not None:
@@ -30,7 +32,9 @@ async def open_limiter(
         from accounts.limits.failover import FailoverLimiter
         from accounts.limits.shared import RedisLimiter
 
-        limiter = FailoverLimiter(RedisLimiter(redis_url, timeout=timeout_seconds), on_failure, probe_seconds)
+        limiter = FailoverLimiter(
+            RedisLimiter(redis_url, timeout=timeout_seconds), on_failure, probe_seconds, on_change
+        )
     try:
         yield limiter
     finally:

@@ -54,6 +54,8 @@ class Instruments:
             "upload_memory_limit_bytes", "The bound on bytes set aside for uploads."
         )
         self.shed = counter("shed", "Requests refused because a bound was reached.", "reason")
+        self.limited = counter("limited", "Requests refused by a limit of their caller's plan.", "limit")
+        self.limits_alone = gauge("limits_alone", "Processes that count limits alone: Redis is away.")
         self.upload_bytes = histogram("upload_bytes", "Size of the pictures read whole.", UPLOAD_BUCKETS)
         self.stage_seconds = histogram(
             "stage_duration_seconds", "How long a stage took.", STAGE_BUCKETS, "stage", "model"

@@ -99,6 +99,14 @@ class PrometheusRecorder(Recorder):
         """See `Recorder`."""
         self._instruments.shed.labels(reason).inc()
 
+    def limited(self, limit: str) -> None:
+        """See `Recorder`."""
+        self._instruments.limited.labels(limit).inc()
+
+    def limits_alone(self, *, alone: bool) -> None:
+        """See `Recorder`."""
+        self._instruments.limits_alone.set(alone)
+
     def uploaded(self, size: int) -> None:
         """See `Recorder`."""
         self._instruments.upload_bytes.observe(size)

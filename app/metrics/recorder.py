@@ -37,6 +37,12 @@ class Recorder:
     def shed(self, reason: ShedReason) -> None:
         """A request was refused because a bound was reached."""
 
+    def limited(self, limit: str) -> None:
+        """A caller was refused by this limit of its plan, or, by "unavailable", because nobody could count."""
+
+    def limits_alone(self, *, alone: bool) -> None:
+        """This process counts limits by itself, because Redis is away; or it does so no more."""
+
     def uploaded(self, size: int) -> None:
         """A picture of so many bytes was read whole."""
 

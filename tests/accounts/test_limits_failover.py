@@ -72,7 +72,8 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_open_counts_alone_and_logs_an_outage_once(
     fragile: Fragile, caplog: pytest.LogCaptureFixture
 ) -> None:
-    limiter = FailoverLimiter(fragile, "open", probe_seconds=0.01)
+    told: list[bool] = []
+    limiter = FailoverLimiter(fragile, "open", probe_seconds=0.01, on_change=told.append)
     for outage in (1, 2):
         fragile.broken = True
         # All that were on their way when it began, and those that come after.
@@ -85,6 +86,7 @@ async def test_open_counts_alone_and_logs_an_outage_once(
         await until_back(limiter)
         assert len(warnings(caplog)) == 2 * outage
         assert warnings(caplog)[-1] == "Redis counts limits again"
+        assert told == [True, False] * outage
     # The shared count is as it was before.
     assert [(await limiter.hit("a", [QUOTA])).allowed for _ in range(4)] == [True, True, True, False]
     await limiter.close()

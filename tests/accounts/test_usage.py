@@ -10,7 +10,8 @@ from sqlalchemy import delete, select, text
 
 from accounts.database import Database, DatabaseAway
 from accounts.tables import Account, DailyUsage, Token
-from accounts.usage import Counts, UsageLedger, open_ledger
+from accounts.usage import UsageLedger, open_ledger
+from accounts.usage_counts import Counts
 
 MONDAY = date(2026, 3, 2)
 ONE = Counts(requests=1, images=1)
