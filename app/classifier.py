@@ -1,5 +1,6 @@
 """From the bytes of a picture to the model's ranking: the path that every picture endpoint shares."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Generic
@@ -7,6 +8,7 @@ from typing import Generic
 import numpy as np
 from numpy.typing import NDArray
 
+from app.deadline import HEADER, by_deadline
 from app.decoding import DecodePool
 from app.errors import DeadlineExceeded, ModelServerFailed, ServiceUnavailable
 from app.metrics.recorder import Recorder
@@ -14,15 +16,17 @@ from app.rankings import AnswerForm, RankedT
 from app.served_model import INPUT, SIGNATURE, LiveVersion, ServedModel
 from app.tracing.tracing import Tracing
 from proto_client import (
-    DeadlineExceeded as ModelDeadlineExceeded,
-)
-from proto_client import (
+    CircuitOpen,
     ModelNotFound,
     ModelServerBusy,
     ModelServerClient,
     ModelServerError,
     ModelServerUnavailable,
     Prediction,
+    SignatureMismatch,
+)
+from proto_client import (
+    DeadlineExceeded as ModelDeadlineExceeded,
 )
 
 # A swap of versions costs one second look; two swaps within one picture are beyond what a server does.
@@ -48,6 +52,7 @@ class Classification(Generic[RankedT]):
         version: The number of the version that answered.
         timings: Where the time went; the sums, where a swap of versions made it start anew.
         image: What the version was shown: uint8 [height, width, 3], RGB.
+        label: Under which label the version was asked.
     """
 
     ranking: tuple[RankedT, ...]
@@ -55,6 +60,7 @@ class Classification(Generic[RankedT]):
     version: int
     timings: Timings
     image: NDArray[np.uint8]
+    label: str = "stable"
 
 
 class PictureClassifier(Generic[RankedT]):
@@ -98,14 +104,34 @@ class PictureClassifier(Generic[RankedT]):
             app.errors.Problem: The picture cannot be read, or no answer came; each kind is a subclass of its own.
                 The cause of one is `ModelNotFound` where the version is gone.
         """
+        begun = time.perf_counter()
         if deadline is None:
-            deadline = time.perf_counter() + self._timeout
+            deadline = begun + self._timeout
+        try:
+            return await self._classify(picture, deadline)
+        except (TimeoutError, ModelDeadlineExceeded) as error:
+            raise DeadlineExceeded(
+                f"No answer came within {max(0.0, deadline - begun):.3g} seconds of the upload's end. Send the "
+                f"picture again, with more time if you set {HEADER}; if this stays, the service has more to do than "
+                "it can."
+            ) from error
+
+    async def _classify(self, picture: bytes, deadline: float) -> Classification[RankedT]:
+        """Do what `classify` does.
+
+        Raises:
+            TimeoutError: The deadline passed before the model was asked.
+            ModelDeadlineExceeded: The deadline passed before the model answered.
+        """
         queue = decode = inference = 0.0
-        live = await self.served.live()
-        gone: ModelNotFound | None = None
+        live = await by_deadline(self.served.live(), deadline)
+        gone: ModelNotFound | SignatureMismatch | None = None
         for _ in range(_LOOKS):
             with self._tracing.stage("decode", self.served.name):
-                decoded = await self._pool.decode(picture, height=live.height, width=live.width)
+                # The thread that decodes cannot be stopped, but nobody waits for it; what still queues is dropped.
+                decoded = await by_deadline(
+                    self._pool.decode(picture, height=live.height, width=live.width), deadline
+                )
             queue += decoded.queue_seconds
             decode += decoded.decode_seconds
             self._recorder.stage("queue", self.served.name, decoded.queue_seconds)
@@ -114,9 +140,10 @@ class PictureClassifier(Generic[RankedT]):
             try:
                 with self._tracing.stage("inference", self.served.name):
                     prediction = await self._predict(decoded.image[np.newaxis], live, deadline - started)
-            except ModelNotFound as error:
+            except (ModelNotFound, SignatureMismatch) as error:
+                # Another version is live, or the same number has another input since the server was started anew.
                 gone = error
-                live = await self.served.refresh()
+                live = await by_deadline(self.served.refresh(), deadline)
                 continue
             finally:
                 taken = time.perf_counter() - started
@@ -137,8 +164,6 @@ class PictureClassifier(Generic[RankedT]):
         ) from gone
 
     async def _predict(self, images: np.ndarray, live: LiveVersion, seconds_left: float) -> Prediction:
-        if seconds_left <= 0:
-            raise self._too_late()
         try:
             return await self._client.predict(
                 {INPUT: images},
@@ -148,10 +173,14 @@ class PictureClassifier(Generic[RankedT]):
                 output_filter=self._form.outputs,
                 timeout=seconds_left,
             )
-        except ModelNotFound:
+        except (ModelNotFound, ModelDeadlineExceeded):
             raise
-        except ModelDeadlineExceeded as error:
-            raise self._too_late() from error
+        except CircuitOpen as error:
+            raise ServiceUnavailable(
+                "The model server has not been answering, so nothing is sent to it for the moment. Send the picture "
+                "again a little later.",
+                retry_after=max(self._retry_after, math.ceil(error.retry_in)),
+            ) from error
         except (ModelServerUnavailable, ModelServerBusy) as error:
             raise ServiceUnavailable(
                 f"The model server is away or busy ({error.code.name}). Send the picture again a little later.",
@@ -161,9 +190,3 @@ class PictureClassifier(Generic[RankedT]):
             raise ModelServerFailed(
                 f"The model server could not classify the picture: {error.message} ({error.code.name})."
             ) from error
-
-    def _too_late(self) -> DeadlineExceeded:
-        return DeadlineExceeded(
-            f"No answer came within {self._timeout:g} seconds. Send the picture again; if this stays, the service "
-            "has more to do than it can."
-        )

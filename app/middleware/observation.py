@@ -12,6 +12,8 @@ from app.metrics.recorder import Recorder
 
 #: Where, in a request's state, an endpoint leaves the `Answered`.
 ANSWERED: Final = "answered"
+#: Where, in a request's state, the middleware leaves when its head was there, by `time.perf_counter`.
+BEGAN: Final = "began"
 #: The route of what is nowhere. A path is never shown as it came in: the number of paths is without bound, and people
 #: put secrets into them.
 UNMATCHED: Final = "unmatched"
@@ -54,6 +56,7 @@ class ObservationMiddleware:
         ended: float | None = None
         status = 500
         state = scope.setdefault("state", {})
+        state[BEGAN] = started
 
         async def watched_send(message: Message) -> None:
             nonlocal status, ended
