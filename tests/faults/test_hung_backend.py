@@ -32,6 +32,10 @@ async def test_every_caller_of_a_hung_one_is_answered_in_time_and_it_may_come_ba
                 assert {outcome.what for outcome in outcomes} == {504}
                 assert max(outcome.seconds for outcome in outcomes) < deadline + SLACK
                 assert await gateway.healthy()
+                # Nobody waits for a server that is known to be dead.
+                again = await ask(gateway.client, grey_jpeg(7))
+                assert again.what == 503
+                assert again.seconds < deadline / 2
             finally:
                 backend.process.send_signal(signal.SIGCONT)
             async with under_load(lambda: gateway.client, callers=1) as load:

@@ -48,4 +48,4 @@ async def test_the_only_one_is_killed_and_started_again(tmp_path: Path) -> None:
                     await load.more(100)
     # Callers were told to come back, in good time, and nothing else happened to them.
     assert set(load.by_kind) == {200, 503}
-    assert max(outcome.seconds for outcome in load.outcomes) < 3
+    assert max(outcome.seconds for outcome in load.outcomes) < 10

@@ -5,36 +5,12 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.support.backend_process import running_backend
-from tests.support.gateway_process import GatewayProcess, gateway_process
+from tests.support.balancer import Balancer
+from tests.support.gateway_process import gateway_process
 from tests.support.load import under_load
-
-
-class Balancer:
-    """Sends requests to the gateways in turn, and notices only now and then which of them are ready."""
-
-    def __init__(self, gateways: list[GatewayProcess], seconds: float) -> None:
-        self.gateways = gateways
-        self._seconds = seconds
-        self._ready: list[GatewayProcess] = []
-        self._turn = 0
-
-    def choose(self) -> httpx.AsyncClient:
-        self._turn += 1
-        return self._ready[self._turn % len(self._ready)].client
-
-    async def watch(self) -> None:
-        while True:
-            await self.look()
-            await asyncio.sleep(self._seconds)
-
-    async def look(self) -> None:
-        known = list(self.gateways)
-        answers = await asyncio.gather(*(gateway.ready() for gateway in known))
-        self._ready = [gateway for gateway, ready in zip(known, answers, strict=True) if ready]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -47,19 +23,18 @@ async def test_no_request_fails_when_one_of_two_gateways_goes(tmp_path: Path, wo
             )
             for count in (workers, 1)
         ]
-        balancer = Balancer([going, staying], seconds=0.2)
-        for gateway in balancer.gateways:
+        for gateway in (going, staying):
             await gateway.until_ready()
-        await balancer.look()
-        watching = asyncio.create_task(balancer.watch())
-        async with under_load(balancer.choose) as load:
+        async with (
+            Balancer([going, staying], seconds=0.2) as balancer,
+            under_load(lambda: balancer.choose().client) as load,
+        ):
             await load.more(50)
             going.process.terminate()
             async with asyncio.timeout(20):
                 while going.process.poll() is None:
                     await asyncio.sleep(0.02)
             await load.more(50)
-        watching.cancel()
         assert "Traceback" not in going.log.read_text()
     assert load.failed == 0, load.by_kind
 

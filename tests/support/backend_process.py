@@ -7,7 +7,6 @@ with the words of TensorFlow Serving's full batching queue.
 
 import argparse
 import asyncio
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,15 +81,13 @@ def running_backend(folder: Path, *flags: str, port: int | None = None) -> Itera
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Serve until SIGTERM, and hang up at once, as TensorFlow Serving does."""
+    """Serve until a signal ends the process, calls in flight or not, as with TensorFlow Serving."""
     backend = BoundedBackend(
         port=arguments.port, seconds=arguments.seconds, places=arguments.places, queue=arguments.queue
     )
     backend.add_version(MODEL, arguments.version, height=arguments.side, width=arguments.side)
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with backend:
-        await stop.wait()
+        await asyncio.Event().wait()
 
 
 def main() -> None:
