@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from accounts.settings import AccountsSettings
 from app.limits_settings import LimitsSettings
+from app.model_server_settings import ModelServerSettings
 from app.process_settings import ProcessSettings
 from app.settings_lists import AS_LIST
 from app.web_settings import WebSettings
@@ -27,7 +28,14 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
-class Settings(ProcessSettings, AccountsSettings, LimitsSettings, WebSettings, BaseSettings):
+class Settings(
+    ProcessSettings,
+    AccountsSettings,
+    LimitsSettings,
+    WebSettings,
+    ModelServerSettings,
+    BaseSettings,
+):
     """Every setting of the gateway, with its default.
 
     Raises:
@@ -54,7 +62,6 @@ class Settings(ProcessSettings, AccountsSettings, LimitsSettings, WebSettings, B
         ),
     ] = ()
 
-    model_server: Annotated[str, Field(description="gRPC target of TensorFlow Serving.")] = "127.0.0.1:8500"
     sport_model: Annotated[str, Field(description="The sport model's name on the model server.")] = (
         "sport_classifier"
     )
