@@ -195,7 +195,8 @@ async def _on_invalid_parameter(request: Request, error: Exception) -> JSONRespo
         for item in error.errors()
     ]
     detail = "; ".join(f"{item['parameter']} = {item['value']!r}: {item['message']}" for item in found)
-    problem = InvalidParameter(f"{detail}. Change the query parameter or leave it out.", errors=found)
+    where = "header" if any(item["loc"][0] == "header" for item in error.errors()) else "query parameter"
+    problem = InvalidParameter(f"{detail}. Change the {where} or leave it out.", errors=found)
     return problem_response(problem, _request_id(request))
 
 

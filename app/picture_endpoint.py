@@ -3,19 +3,22 @@
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response, Security
+from fastapi import APIRouter, Depends, Query, Request, Response, Security
 
 from accounts.tokens.scopes import Scope
 from app.auth import TokenBearer
-from app.classifier import Classification, PictureClassifier
+from app.classifier import Classification
 from app.deadline import HEADER, HEADER_PARAMETER, Patience
 from app.disconnect import run_while_connected
 from app.errors import DeadlineExceeded, ModelNotConfigured, UploadTimeout
 from app.middleware.observation import ANSWERED, Answered
+from app.model_label import HEADER as MODEL_LABEL
+from app.model_label import after_answer, asked_label, note_model_label
 from app.openapi import PICTURE_UPLOAD, problem_responses
 from app.rankings import RankedT
 from app.services import Services
 from app.settings import Settings
+from app.traffic import LabelledClassifier
 from app.upload import most_bytes, read_picture
 
 DEFAULT_TOP_K = 3
@@ -26,7 +29,7 @@ Threshold = Annotated[float, Query(ge=0, le=1, description="Leave out what is le
 
 def picture_router(tag: str, scope: Scope) -> APIRouter:
     """Make the router of a picture endpoint: whoever calls it needs a token with the scope."""
-    return APIRouter(tags=[tag], dependencies=[Security(TokenBearer(scope))])
+    return APIRouter(tags=[tag], dependencies=[Security(TokenBearer(scope)), Depends(note_model_label)])
 
 
 def picture_operation(operation_id: str, summary: str) -> dict[str, Any]:
@@ -43,12 +46,12 @@ async def rank_upload(
     request: Request,
     response: Response,
     services: Services,
-    classifier: PictureClassifier[RankedT] | None,
+    classifier: LabelledClassifier[RankedT] | None,
 ) -> tuple[RankedT, ...]:
     """Read the picture of a request and classify it, unless there is too much to do or the caller goes away.
 
-    The headers of the response tell which version of which model answered (`X-Model-Version`, `X-Model-Name`) and
-    where the time went (`Server-Timing`, in milliseconds).
+    The headers of the response tell which version of which model answered (`X-Model-Version`, `X-Model-Name`), under
+    which label (`X-Model-Label`), and where the time went (`Server-Timing`, in milliseconds).
 
     Returns:
         The model's ranking, likeliest first and uncut.
@@ -72,7 +75,9 @@ async def rank_upload(
         recorder.uploaded(len(picture))
         recorder.stage("read", model, read_seconds)
         deadline = patience.deadline(settings.predict_timeout_seconds)
-        answer = await run_while_connected(request, classifier.classify(picture, deadline=deadline))
+        work = classifier.classify(picture, asked_label(request), deadline=deadline)
+        answer = await run_while_connected(request, work)
+    classifier.shadow_later(after_answer(request), picture, answer)
     for likeliest in answer.ranking[:1]:
         recorder.predicted(
             model=model, version=answer.version, class_id=likeliest.id, probability=likeliest.probability
@@ -80,6 +85,7 @@ async def rank_upload(
     setattr(request.state, ANSWERED, Answered(model, answer.version, time.perf_counter()))
     response.headers["X-Model-Name"] = answer.model
     response.headers["X-Model-Version"] = str(answer.version)
+    response.headers[MODEL_LABEL] = answer.label
     response.headers["Server-Timing"] = _server_timing(read_seconds, answer)
     return answer.ranking
 

@@ -2,11 +2,20 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from app.errors import ServiceUnavailable
-from proto_client import ModelMetadata, ModelNotFound, ModelServerClient, ModelServerError, Signature
+from proto_client import (
+    InvalidRequest,
+    ModelMetadata,
+    ModelNotFound,
+    ModelServerClient,
+    ModelServerError,
+    Signature,
+)
 
 INPUT = "images"
 SIGNATURE = "serving_default"
@@ -60,6 +69,8 @@ class ServedModel:
         self._retry_after = retry_after
         self._live: LiveVersion | None = None
         self._answers = False
+        self._watched = False
+        self._looked_at = float("-inf")
         self._refreshing: asyncio.Task[LiveVersion] | None = None
 
     @property
@@ -74,6 +85,16 @@ class ServedModel:
             ServiceUnavailable: There is none.
         """
         return self._live or await self.refresh()
+
+    async def if_there(self) -> LiveVersion | None:
+        """Return the version that was live at the last look, or None: for what callers can do without.
+
+        Nobody waits for a look where the model is watched. Where it is not, one is taken if the last is too old.
+        """
+        if not self._watched and time.monotonic() - self._looked_at >= self._refresh_seconds:
+            with suppress(ServiceUnavailable):
+                await self.refresh()
+        return self._live if self._answers else None
 
     async def refresh(self) -> LiveVersion:
         """Ask the model server which version is live. Callers at the same time share one question.
@@ -91,6 +112,7 @@ class ServedModel:
     async def watch(self) -> None:
         """Refresh for ever, logging what changes. Meant for a task that is cancelled at shutdown."""
         reason: str | None = None
+        self._watched = True
         while True:
             try:
                 await self.refresh()
@@ -109,6 +131,8 @@ class ServedModel:
         except ServiceUnavailable:
             self._answers = False
             raise
+        finally:
+            self._looked_at = time.monotonic()
         self._answers = True
         return live
 
@@ -123,6 +147,11 @@ class ServedModel:
             raise self._unavailable(
                 f"is not loaded: {await self._why_not_loaded() or error.message}"
             ) from error
+        except InvalidRequest as error:
+            if self._label is None:
+                raise self._unavailable(f"cannot be asked: {error.message}") from error
+            # The server knows the model, but not the label.
+            raise self._unavailable(f"has no version under the label {self._label}") from error
         except ModelServerError as error:
             # gRPC's own words name addresses, which are for the log (see `watch`) and not for callers.
             raise self._unavailable(f"cannot be asked: the model server answers {error.code.name}") from error
@@ -130,8 +159,9 @@ class ServedModel:
             raise self._unavailable(f"cannot be used: {error}") from error
         if live != self._live:
             _log.info(
-                "model %s: version %d is live, input %d × %d",
+                "model %s%s: version %d is live, input %d × %d",
                 self.name,
+                "" if self._label is None else f" ({self._label})",
                 live.version,
                 live.width,
                 live.height,

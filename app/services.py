@@ -1,8 +1,7 @@
 """What lives as long as the app does, made at start and closed in reverse order."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
@@ -12,26 +11,24 @@ from app.admission import Admission
 from app.auth import TokenCheck
 from app.caching import CacheableDocument
 from app.catalogue_documents import CatalogueDocuments
-from app.classifier import PictureClassifier
+from app.classifiers import Classifiers
 from app.connections import Connections
 from app.decoding import DecodePool
 from app.draining import Draining
 from app.metrics.exposition import Exposition
 from app.metrics.recorder import Recorder
 from app.product_documents import product_types_document
-from app.rankings import CLASSES, TYPES_WITH_GROUPS, AnswerForm, RankedClass, RankedT, RankedType
+from app.rankings import CLASSES, TYPES_WITH_GROUPS, RankedClass, RankedType
 from app.served_model import ServedModel
 from app.settings import ModelKind, Settings
 from app.tracing.tracing import Tracing
+from app.traffic import LabelledClassifier
 from catalogue import Catalogue, load_catalogue, load_products
 from proto_client import ModelServerClient
 
 if TYPE_CHECKING:
     # A gateway without accounts has no use for SQLAlchemy, which is large.
     from accounts.opening import Accounts
-
-# The question which version is live is a small one; a server that takes longer for it counts as away.
-_METADATA_TIMEOUT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +64,13 @@ class Services:
     catalogue: Catalogue
     catalogue_documents: CatalogueDocuments
     product_types: CacheableDocument
-    sport_classifier: PictureClassifier[RankedClass]
-    product_classifier: PictureClassifier[RankedType] | None
+    sport_classifier: LabelledClassifier[RankedClass]
+    product_classifier: LabelledClassifier[RankedType] | None
 
     @property
     def served_models(self) -> Mapping[ModelKind, ServedModel]:
         """Every model that the settings name."""
-        classifiers: dict[ModelKind, PictureClassifier[Any] | None] = {
+        classifiers: dict[ModelKind, LabelledClassifier[Any] | None] = {
             "sport": self.sport_classifier,
             "product": self.product_classifier,
         }
@@ -111,39 +108,10 @@ async def open_services(
             )
         )
         client = await stack.enter_async_context(
-            ModelServerClient(
-                settings.model_server,
-                settings=settings.model_server_channel,
-                tls=settings.model_server_tls_files,
-                observer=recorder,
-                call_metadata=tracing.call_metadata,
-            )
+            ModelServerClient(settings.model_server, observer=recorder, call_metadata=tracing.call_metadata)
         )
 
-        async def classifier(
-            name: str, label: str | None, form: AnswerForm[RankedT]
-        ) -> PictureClassifier[RankedT]:
-            served = ServedModel(
-                client,
-                name,
-                form.outputs,
-                label=label,
-                refresh_seconds=settings.model_refresh_seconds,
-                timeout=_METADATA_TIMEOUT_SECONDS,
-                retry_after=settings.retry_after_seconds,
-            )
-            await stack.enter_async_context(_in_background(served))
-            return PictureClassifier(
-                client,
-                served,
-                form,
-                pool,
-                timeout=settings.predict_timeout_seconds,
-                retry_after=settings.retry_after_seconds,
-                recorder=recorder,
-                tracing=tracing,
-            )
-
+        classifiers = Classifiers(stack, settings, client, pool, recorder=recorder, tracing=tracing)
         catalogue = load_catalogue(settings.catalogue_file)
         yield Services(
             settings=settings,
@@ -167,9 +135,21 @@ async def open_services(
             catalogue=catalogue,
             catalogue_documents=CatalogueDocuments(catalogue),
             product_types=product_types_document(load_products(catalogue, settings.products_file)),
-            sport_classifier=await classifier(settings.sport_model, settings.sport_model_label, CLASSES),
+            sport_classifier=await classifiers.open(
+                settings.sport_model,
+                CLASSES,
+                label=settings.sport_model_label,
+                canary_share=settings.sport_model_canary_share,
+                shadow_share=settings.sport_model_shadow_share,
+            ),
             product_classifier=(
-                await classifier(settings.product_model, settings.product_model_label, TYPES_WITH_GROUPS)
+                await classifiers.open(
+                    settings.product_model,
+                    TYPES_WITH_GROUPS,
+                    label=settings.product_model_label,
+                    canary_share=settings.product_model_canary_share,
+                    shadow_share=settings.product_model_shadow_share,
+                )
                 if settings.product_model
                 else None
             ),
@@ -182,17 +162,6 @@ async def _accounts(settings: Settings, stack: AsyncExitStack) -> "Accounts | No
     from accounts.opening import open_accounts
 
     return await stack.enter_async_context(open_accounts(settings))
-
-
-@asynccontextmanager
-async def _in_background(model: ServedModel) -> AsyncIterator[None]:
-    watching = asyncio.create_task(model.watch(), name=f"watch {model.name}")
-    try:
-        yield
-    finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
 
 
 # Async, since FastAPI sends any other dependency through a thread.

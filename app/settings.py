@@ -12,6 +12,7 @@ from app.limits_settings import LimitsSettings
 from app.model_server_settings import ModelServerSettings
 from app.process_settings import ProcessSettings
 from app.settings_lists import AS_LIST
+from app.traffic_settings import TrafficSettings
 from app.web_settings import WebSettings
 from catalogue.product_reading import PRODUCTS_FILE
 from catalogue.reading import SPORTS_FILE

@@ -18,6 +18,9 @@ UPLOAD_BUCKETS: Final = tuple(float(4**power * 1024) for power in range(1, 8))
 # Evenly, and finer near certainty, where most answers of a good model lie.
 PROBABILITY_BUCKETS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
+# Nearly alike is what one hopes for, so there it is fine.
+VARIATION_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
 
 class Instruments:
     """All instruments of one app, in a registry of its own: two apps in one process share nothing."""
@@ -92,4 +95,27 @@ class Instruments:
         )
         self.classes = counter(
             "predicted_class", "How often each class came first.", "model", "version", "class_id"
+        )
+        self.answers = counter(
+            "answers", "Answers by the label of the version that gave them.", "model", "label"
+        )
+        self.canary_misses = counter(
+            "canary_misses", "Answers by the stable version in place of the canary.", "model", "reason"
+        )
+        self.shadow_comparisons = counter(
+            "shadow_comparisons",
+            "Pictures that a second version saw too, by whether both put the same class first.",
+            "model",
+            "candidate",
+            "same_first",
+        )
+        self.shadow_variation = histogram(
+            "shadow_total_variation",
+            "How far the second version's probabilities were from the answer's, 0 to 1.",
+            VARIATION_BUCKETS,
+            "model",
+            "candidate",
+        )
+        self.shadow_skips = counter(
+            "shadow_skips", "Pictures meant for a second version that were not compared.", "model", "reason"
         )

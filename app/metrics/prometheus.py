@@ -8,8 +8,8 @@ import grpc
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from app.metrics.instruments import Instruments
-from app.metrics.predictions import PredictionMetrics
-from app.metrics.recorder import ConnectionEnd, Recorder, ShedReason, Stage
+from app.metrics.predictions import MAX_VERSIONS, OTHER, PredictionMetrics
+from app.metrics.recorder import CanaryMiss, ConnectionEnd, Recorder, ShadowSkip, ShedReason, Stage
 from proto_client import BreakerState
 
 #: Where the worker processes that share a port keep their values, so that each can show those of all. The library
@@ -55,6 +55,8 @@ class PrometheusRecorder(Recorder):
         to.decode_workers.set(limits.decode_workers)
         self._waiting = to.pictures.labels("waiting")
         self._running = to.pictures.labels("running")
+        # The second versions that have series, in the order in which they came.
+        self._candidates: dict[tuple[str, int], None] = {}
         self._predictions = PredictionMetrics(to.top1, to.classes, removable=self.shared_folder is None)
         # To look a series up by its labels takes the library longer than to count in it. All of these labels are few.
         self._request = lru_cache(256)(self._request_series)
@@ -125,6 +127,30 @@ class PrometheusRecorder(Recorder):
     def predicted(self, *, model: str, version: int, class_id: str, probability: float) -> None:
         """See `Recorder`."""
         self._predictions.add(model, version, class_id, probability)
+
+    def answered(self, *, model: str, label: str) -> None:
+        """See `Recorder`."""
+        self._instruments.answers.labels(model, label).inc()
+
+    def canary_missed(self, *, model: str, reason: CanaryMiss) -> None:
+        """See `Recorder`."""
+        self._instruments.canary_misses.labels(model, reason).inc()
+
+    def shadow_compared(
+        self, *, model: str, candidate: int, same_first: bool, total_variation: float
+    ) -> None:
+        """See `Recorder`."""
+        key = (model, candidate)
+        if key not in self._candidates and len(self._candidates) < MAX_VERSIONS:
+            self._candidates[key] = None
+        version = str(candidate) if key in self._candidates else OTHER
+        to = self._instruments
+        to.shadow_comparisons.labels(model, version, str(same_first).lower()).inc()
+        to.shadow_variation.labels(model, version).observe(total_variation)
+
+    def shadow_skipped(self, *, model: str, reason: ShadowSkip) -> None:
+        """See `Recorder`."""
+        self._instruments.shadow_skips.labels(model, reason).inc()
 
     def call_ended(self, *, method: str, model: str, code: grpc.StatusCode, seconds: float) -> None:
         """See `Recorder`."""

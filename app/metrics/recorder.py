@@ -10,6 +10,9 @@ Stage = Literal["read", "queue", "decode", "inference", "encode"]
 ShedReason = Literal["in_flight", "upload_memory", "decode_queue"]
 ConnectionEnd = Literal["slow_head", "made_room", "refused"]
 
+CanaryMiss = Literal["absent", "failed"]
+ShadowSkip = Literal["full", "absent", "same_version", "late", "failed", "too_large"]
+
 
 class Recorder:
     """Takes measurements and forgets them: the one that is used where metrics are switched off.
@@ -54,6 +57,20 @@ class Recorder:
 
     def predicted(self, *, model: str, version: int, class_id: str, probability: float) -> None:
         """A version answered, with this class as the likeliest."""
+
+    def answered(self, *, model: str, label: str) -> None:
+        """The version under this label answered: `stable` or `canary`."""
+
+    def canary_missed(self, *, model: str, reason: CanaryMiss) -> None:
+        """The stable version answered in place of the one on trial, which was not there or failed."""
+
+    def shadow_compared(
+        self, *, model: str, candidate: int, same_first: bool, total_variation: float
+    ) -> None:
+        """A second version saw a picture too (see `agreement.Agreement`); its number is `candidate`."""
+
+    def shadow_skipped(self, *, model: str, reason: ShadowSkip) -> None:
+        """A picture of the share that a second version should see was not compared."""
 
     def call_ended(self, *, method: str, model: str, code: grpc.StatusCode, seconds: float) -> None:
         """A gRPC call ended (see `proto_client.CallObserver`)."""

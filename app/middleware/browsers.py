@@ -18,12 +18,13 @@ EXPOSED: Final = (
     "RateLimit-Policy",
     "Retry-After",
     "Server-Timing",
+    "X-Model-Label",
     "X-Model-Name",
     "X-Model-Version",
     REQUEST_ID,
 )
 #: What they may send.
-ALLOWED: Final = ("Authorization", "Content-Type", "If-None-Match", REQUEST_ID, "traceparent")
+ALLOWED: Final = ("Authorization", "Content-Type", "If-None-Match", "X-Model-Label", REQUEST_ID, "traceparent")
 
 
 def add_browser_middleware(app: FastAPI, settings: WebSettings) -> None:

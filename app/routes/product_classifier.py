@@ -34,8 +34,8 @@ async def predict_product(
     `top_k` and `threshold` are about types. The probabilities of a type's groups are given the type, so that they sum
     to 1 (before rounding) however improbable the type is. `GET /products/types` lists all types and groups.
 
-    The headers tell which version of which model answered (`X-Model-Version`, `X-Model-Name`) and where the time
-    went (`Server-Timing`, in milliseconds).
+    The headers tell which version of which model answered (`X-Model-Version`, `X-Model-Name`), under which label
+    (`X-Model-Label`), and where the time went (`Server-Timing`, in milliseconds).
     """
     ranking = await rank_upload(request, response, services, services.product_classifier)
     return ProductPrediction(data=[_product(ranked) for ranked in likeliest(ranking, top_k, threshold)])

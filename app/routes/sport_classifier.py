@@ -31,8 +31,8 @@ async def predict_sport(
 ) -> SportPrediction:
     """Name the likeliest sports, highest probability first.
 
-    The headers tell which version of which model answered (`X-Model-Version`, `X-Model-Name`) and where the time
-    went (`Server-Timing`, in milliseconds).
+    The headers tell which version of which model answered (`X-Model-Version`, `X-Model-Name`), under which label
+    (`X-Model-Label`), and where the time went (`Server-Timing`, in milliseconds).
     """
     ranking = await rank_upload(request, response, services, services.sport_classifier)
     return SportPrediction(
