@@ -111,7 +111,8 @@ async def _walk(url: str, target: str | None, patience: float, *, up: bool) -> M
     try:
         if database.file is not None and up:
             with away_when_unreachable():
-                await asyncio.to_thread(database.file.parent.mkdir, parents=True, exist_ok=True)
+                # For nobody else to read: there are addresses in it.
+                await asyncio.to_thread(database.file.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
         while True:
             with away_when_unreachable():
                 async with database.exclusive() as connection:

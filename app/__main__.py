@@ -1,5 +1,6 @@
 """Run the gateway: `python -m app`, with its settings in the environment."""
 
+import asyncio
 import sys
 
 import uvicorn
@@ -29,8 +30,24 @@ def _configure_logging(settings: Settings) -> None:
     configure_logging(settings.log_format, settings.log_level, tokens)
 
 
+def _prepare_accounts(settings: Settings) -> None:
+    """Bring the database of accounts to this version before any worker starts; exit with 1 where that cannot be."""
+    if not settings.accounts_on:
+        return
+    # A gateway without accounts has no use for SQLAlchemy, which is large.
+    from accounts.database import DatabaseAway
+    from accounts.migrating import MigrationError
+    from accounts.opening import prepare_database
+
+    try:
+        asyncio.run(prepare_database(settings))
+    except (DatabaseAway, MigrationError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
 def main() -> None:
-    """Serve until told to stop; exit with 2 where a setting is wrong."""
+    """Serve until told to stop; exit with 2 where a setting is wrong, with 1 where accounts cannot be opened."""
     try:
         settings = Settings()
     except ValidationError as error:
@@ -40,6 +57,7 @@ def main() -> None:
         sys.exit(2)
     # With several workers, this process only watches over them; each of them does the same for itself.
     _configure_logging(settings)
+    _prepare_accounts(settings)
     allow_open_files(settings.max_connections)
     with shared_metrics(settings.workers if settings.metrics else 1):
         uvicorn.run(

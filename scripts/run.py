@@ -129,6 +129,7 @@ Try it with a picture of your own:
   curl -H "Authorization: Bearer {token}" -F "file=@photo.jpg" http://{HOST}:{port}/sportclassifier/predict/
 
 For the picture of a sport product take /productclassifier/predict/ instead. Ctrl-C stops both servers.
+For a token that stays, make an account:  SPORTVISION_ENVIRONMENT=development .venv/bin/python -m accounts bootstrap
 """
 
 

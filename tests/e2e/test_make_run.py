@@ -20,8 +20,12 @@ from tests.support.processes import ROOT, free_port, listens, running_module, wa
 
 def test_start_classify_and_stop(tmp_path: Path) -> None:
     port, model_port, log = free_port(), free_port(), tmp_path / "run.log"
-    ports = {"SPORTVISION_PORT": str(port), "MODEL_SERVER_PORT": str(model_port)}
-    with running_module("scripts.run", log=log, environment=ports) as process:
+    environment = {
+        "SPORTVISION_PORT": str(port),
+        "MODEL_SERVER_PORT": str(model_port),
+        "SPORTVISION_DATABASE_URL": f"sqlite:///{tmp_path / 'accounts.sqlite3'}",
+    }
+    with running_module("scripts.run", log=log, environment=environment) as process:
         wait_until("welcome", lambda: "Ctrl-C" in log.read_text("utf-8"), process, log)
         pasted = re.search(r"curl .*", log.read_text("utf-8"))
         assert pasted
@@ -37,6 +41,7 @@ def test_start_classify_and_stop(tmp_path: Path) -> None:
         assert process.wait(30) == 0
     assert not listens(port)
     assert not listens(model_port)
+    assert (tmp_path / "accounts.sqlite3").is_file()
     assert "Traceback" not in log.read_text("utf-8")
 
 
