@@ -74,6 +74,8 @@ def main() -> None:
             timeout_keep_alive=settings.keep_alive_seconds,
             timeout_graceful_shutdown=settings.stop_seconds,
             server_header=False,
+            # The app does that, by SPORTVISION_TRUSTED_PROXIES.
+            proxy_headers=False,
         )
 
 

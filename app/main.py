@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.account_routes import add_account_routes
 from app.draining import Draining, drain_on_sigterm
 from app.errors import add_error_handlers
 from app.metrics.exposition import Exposition
@@ -55,6 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(sport_classifier.router)
     app.include_router(product_classifier.router)
     app.include_router(catalogue.router)
+    add_account_routes(app, settings)
     describe_problems_once(app)
     # The last one added is the outermost.
     app.add_middleware(DrainingMiddleware, draining=draining)
@@ -62,6 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     add_browser_middleware(app, settings)
     app.add_middleware(ObservationMiddleware, recorder=recorder)
     app.add_middleware(UnreadBodyMiddleware)
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     return app
 
 

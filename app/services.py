@@ -29,6 +29,7 @@ from proto_client import ModelServerClient
 if TYPE_CHECKING:
     # A gateway without accounts has no use for SQLAlchemy, which is large.
     from accounts.opening import Accounts
+    from app.self_service import SelfService
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Services:
         admission: How much work is taken on.
         token_check: The tokens of the settings.
         accounts: Accounts with their tokens; None where they are switched off.
+        self_service: What people do about their own accounts and subscriptions; None where accounts are off.
         catalogue: The sports.
         catalogue_documents: The answers about sports and groups.
         product_types: The answer about product types.
@@ -61,6 +63,7 @@ class Services:
     admission: Admission
     token_check: TokenCheck
     accounts: "Accounts | None"
+    self_service: "SelfService | None"
     catalogue: Catalogue
     catalogue_documents: CatalogueDocuments
     product_types: CacheableDocument
@@ -96,6 +99,7 @@ async def open_services(
         tracing.start()
         stack.push_async_callback(tracing.stop)
         accounts = await _accounts(settings, stack)
+        self_service = await _open_self_service(settings, accounts, stack)
         pool = stack.enter_context(
             DecodePool(
                 workers=settings.decode_workers,
@@ -132,6 +136,7 @@ async def open_services(
             ),
             token_check=TokenCheck(token.get_secret_value() for token in settings.tokens),
             accounts=accounts,
+            self_service=self_service,
             catalogue=catalogue,
             catalogue_documents=CatalogueDocuments(catalogue),
             product_types=product_types_document(load_products(catalogue, settings.products_file)),
@@ -162,6 +167,16 @@ async def _accounts(settings: Settings, stack: AsyncExitStack) -> "Accounts | No
     from accounts.opening import open_accounts
 
     return await stack.enter_async_context(open_accounts(settings))
+
+
+async def _open_self_service(
+    settings: Settings, accounts: "Accounts | None", stack: AsyncExitStack
+) -> "SelfService | None":
+    if accounts is None:
+        return None
+    from app.self_service import open_self_service
+
+    return await stack.enter_async_context(open_self_service(settings, accounts))
 
 
 # Async, since FastAPI sends any other dependency through a thread.

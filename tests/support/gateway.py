@@ -50,6 +50,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[str]:
         port=0,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=5,
         lifespan="on",
     )

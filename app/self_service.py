@@ -1,0 +1,128 @@
+"""What people do about their own accounts and subscriptions, opened with the gateway."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Final
+
+from fastapi import Depends, Request
+
+from accounts.addresses import EmailAddress
+from accounts.asking_limits import AskingLimits
+from accounts.limits import open_limiter
+from accounts.links import LinkKeys
+from accounts.mail.clerk import MailUrls
+from accounts.mail.opening import at_work, make_worker
+from accounts.mail.worker import MailWorker
+from accounts.mailing_list import MailingList
+from accounts.opening import Accounts
+from accounts.sign_up import SignUp
+from app.account_problems import as_problems
+from app.networks import network_of_request
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.services import Services
+
+CONFIRM_ACCOUNT: Final = "/accounts/confirmations"
+CONFIRM_SUBSCRIPTION: Final = "/mailing-list/confirmations"
+UNSUBSCRIBE: Final = "/mailing-list/unsubscribe"
+
+
+@dataclass(frozen=True, slots=True)
+class SelfService:
+    """What the routes of accounts and of the mailing list use.
+
+    Attributes:
+        accounts: Accounts and tokens.
+        link_keys: Make the secrets of links.
+        sign_up: Signing up and in.
+        mailing_list: The mailing list.
+        limits: How often mails can be asked for.
+        worker: Sends mails.
+        notice: What is said beside every promise of a mail; empty where mails are sent.
+    """
+
+    accounts: Accounts
+    link_keys: LinkKeys
+    sign_up: SignUp
+    mailing_list: MailingList
+    limits: AskingLimits
+    worker: MailWorker
+    notice: str
+
+    async def admit(self, request: Request, address: EmailAddress) -> None:
+        """Count a request that will send a mail to an address.
+
+        Raises:
+            app.account_problems.TooManyMails: Too many were asked for.
+            accounts.limits.LimitsUnavailable: See there.
+        """
+        with as_problems():
+            await self.limits.check(address, network_of_request(request))
+
+
+@asynccontextmanager
+async def open_self_service(settings: Settings, accounts: Accounts) -> AsyncIterator[SelfService]:
+    """Open it; mails are sent until the block ends.
+
+    Raises:
+        OSError: The file of the mail server's certificates cannot be read.
+    """
+    base = settings.public_url or f"http://127.0.0.1:{settings.port}"
+    urls = MailUrls(base + CONFIRM_ACCOUNT, base + CONFIRM_SUBSCRIPTION, base + UNSUBSCRIBE)
+    secret, previous = settings.secret_key_bytes, settings.previous_secret_key_bytes
+    keys = LinkKeys(secret, previous)
+    link_lifetime = timedelta(hours=settings.link_hours)
+    redis_url = settings.redis_url
+    async with AsyncExitStack() as stack:
+        limiter = await stack.enter_async_context(
+            open_limiter(
+                None if redis_url is None else redis_url.get_secret_value(),
+                on_failure=settings.limits_on_failure,
+                timeout_seconds=settings.limits_timeout_seconds,
+            )
+        )
+        worker = make_worker(settings, accounts.database, keys, urls)
+        await stack.enter_async_context(at_work(worker))
+        yield SelfService(
+            accounts=accounts,
+            link_keys=keys,
+            sign_up=SignUp(
+                accounts.database,
+                keys,
+                accounts.keys,
+                accounts.news,
+                is_open=settings.sign_up,
+                link_lifetime=link_lifetime,
+                session_lifetime=timedelta(hours=settings.session_hours),
+            ),
+            mailing_list=MailingList(accounts.database, keys, link_lifetime=link_lifetime),
+            limits=AskingLimits(
+                limiter,
+                secret,
+                per_address=settings.mails_per_address_per_hour,
+                per_network=settings.mails_per_network_per_hour,
+            ),
+            worker=worker,
+            notice=_notice(settings),
+        )
+
+
+def _notice(settings: Settings) -> str:
+    # On a machine of one's own it helps; elsewhere it would only tell strangers how the service is set up.
+    if settings.smtp_host is None and settings.environment == "development":
+        return " This gateway has no mail server: it writes mails into a folder, which its log names."
+    return ""
+
+
+# Async, since FastAPI sends any other dependency through a thread.
+async def _self_service(request: Request) -> SelfService:
+    services: Services = request.state.services
+    # The routes that need it are there only where accounts are.
+    assert services.self_service is not None  # noqa: S101
+    return services.self_service
+
+
+SelfServiceDep = Annotated[SelfService, Depends(_self_service)]
