@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Final
 
 from app.classifier import PictureClassifier
@@ -16,7 +17,7 @@ from app.shares import SILVER, Share
 from app.tracing.tracing import Tracing
 from app.traffic import LabelledClassifier
 from app.traffic_settings import CANARY_LABEL
-from proto_client import ChannelSettings, ModelServerClient, RetryPolicy
+from proto_client import ModelServerClient, RetryPolicy
 
 # The question which version is live is a small one; a server that takes longer for it counts as away.
 _METADATA_TIMEOUT_SECONDS: Final = 2.0
@@ -113,7 +114,11 @@ class Classifiers:
         settings = self._settings
         # No observer: its calls are not callers', and alerts look at those.
         client = await self._stack.enter_async_context(
-            ModelServerClient(settings.model_server, settings=ChannelSettings(retry=RetryPolicy(attempts=1)))
+            ModelServerClient(
+                settings.model_server,
+                settings=replace(settings.model_server_channel, retry=RetryPolicy(attempts=1)),
+                tls=settings.model_server_tls_files,
+            )
         )
         served = self._served(client, name, form, settings.shadow_label)
         await self._watch(served)

@@ -112,7 +112,13 @@ async def open_services(
             )
         )
         client = await stack.enter_async_context(
-            ModelServerClient(settings.model_server, observer=recorder, call_metadata=tracing.call_metadata)
+            ModelServerClient(
+                settings.model_server,
+                settings=settings.model_server_channel,
+                tls=settings.model_server_tls_files,
+                observer=recorder,
+                call_metadata=tracing.call_metadata,
+            )
         )
 
         classifiers = Classifiers(stack, settings, client, pool, recorder=recorder, tracing=tracing)
