@@ -28,7 +28,7 @@ EXAMPLES: Mapping[type, object] = {
     str: "word",
     int: 1,
     bytes: b"d" * 32,
-    dict: {"a": 1},
+    object: {"a": 1},  # what JSON says that it holds
     date: date(2026, 1, 2),
     datetime: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
 }
