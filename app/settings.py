@@ -7,8 +7,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from accounts.mail.settings import MailSettings
 from accounts.settings import AccountsSettings
 from app.limits_settings import LimitsSettings
+from app.network_settings import NetworkSettings
 from app.model_server_settings import ModelServerSettings
 from app.process_settings import ProcessSettings
 from app.settings_lists import AS_LIST
@@ -31,7 +33,9 @@ def usable_cpus() -> int:
 
 class Settings(
     ProcessSettings,
+    NetworkSettings,
     AccountsSettings,
+    MailSettings,
     LimitsSettings,
     WebSettings,
     ModelServerSettings,
