@@ -80,11 +80,7 @@ _OTHER_MEANINGS: Final = {
 
 def account_problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the problems that a route of accounts can answer with."""
-    responses = problem_responses(*statuses)
-    for status in statuses:
-        if status in _OTHER_MEANINGS:
-            responses[status]["description"] = _OTHER_MEANINGS[status]
-    return responses
+    return problem_responses(*statuses, meanings=_OTHER_MEANINGS)
 
 
 def read_address(text: str) -> EmailAddress:

@@ -1,5 +1,6 @@
 """The parts of the OpenAPI document that the routes cannot say by their types."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -46,13 +47,21 @@ PICTURE_UPLOAD: dict[str, Any] = {
 }
 
 
-def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the problems that a route can answer with."""
+def problem_responses(
+    *statuses: int, meanings: Mapping[int, str] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems that a route can answer with.
+
+    Args:
+        statuses: Their statuses.
+        meanings: What they mean here, where it is not what they mean elsewhere.
+    """
+    said = {**_MEANINGS, **(meanings or {})}
     reference = {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}
     return {
         status: {
             "model": ProblemDetails,
-            "description": _MEANINGS[status],
+            "description": said[status],
             "content": {PROBLEM_MEDIA_TYPE: reference},
         }
         for status in statuses
