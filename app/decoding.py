@@ -5,7 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,13 @@ from preprocessing import (
 
 # For each place in the queue.
 _HULLS = 8
+
+# Some 512 × 512 pixels, in the quality of a camera.
+_INLINE_BYTES: Final = 131_072
+# Start of frame, Huffman coding: baseline, and what needs a pass over all pixels for each of its scans, of which a
+# small file can hold many (ITU-T T.81, table B.1; the arithmetic ones are not common enough to bother).
+_BASELINE: Final = b"\xff\xc0"
+_PROGRESSIVE: Final = b"\xff\xc2"
 
 
 class _GivenUpError(Exception):
@@ -63,6 +70,9 @@ class DecodePool:
     would need far more for the largest pictures than for those that come in every day. Large ones therefore wait for
     one another: no more than `workers * large_pixels + max_large * max_pixels` pixels are ever held.
 
+    Small JPEGs are decoded at once, in the event loop: handing one to a thread and taking it back costs as much as
+    decoding it (docs/speed.md). Only those of which it is sure that they take a millisecond or so.
+
     Args:
         workers: Threads.
         queue: How many pictures may wait for one.
@@ -71,6 +81,7 @@ class DecodePool:
         max_large: How many large ones are decoded at the same time.
         retry_after: Seconds that those who find the queue full are told to wait.
         recorder: Is told of every change, and of those who find the queue full.
+        inline_pixels: Up to this a JPEG is small; 0 sends all to the threads.
     """
 
     def __init__(
@@ -83,7 +94,9 @@ class DecodePool:
         max_large: int,
         retry_after: int,
         recorder: Recorder,
+        inline_pixels: int = 0,
     ) -> None:
+        self._inline_pixels = min(inline_pixels, max_pixels)
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         self._capacity = workers + queue
         self._max_pixels = max_pixels
@@ -111,6 +124,34 @@ class DecodePool:
             TooManyPixels: Over the limit of pixels.
             CorruptPicture: Truncated or damaged.
         """
+        try:
+            return self._decode_at_once(picture, height, width) or await self._queue(picture, height, width)
+        except NotAPictureError as error:
+            raise UnsupportedPicture(str(error)) from error
+        except TooManyPixelsError as error:
+            raise TooManyPixels(str(error)) from error
+        except CorruptPictureError as error:
+            raise CorruptPicture(str(error)) from error
+
+    def _decode_at_once(self, picture: bytes, height: int, width: int) -> Decoded | None:
+        """Decode a small JPEG; None where it is none, or may not be."""
+        if not (
+            self._inline_pixels
+            and len(picture) <= _INLINE_BYTES
+            and picture.startswith(b"\xff\xd8")
+            and _BASELINE in picture
+            and _PROGRESSIVE not in picture
+        ):
+            return None
+        started = time.perf_counter()
+        try:
+            image = decode_picture(picture, height=height, width=width, max_pixels=self._inline_pixels)
+        except TooManyPixelsError:
+            # Known from the header alone, so that little was done twice.
+            return None
+        return Decoded(image, 0.0, time.perf_counter() - started)
+
+    async def _queue(self, picture: bytes, height: int, width: int) -> Decoded:
         job = _Job(picture, height, width)
         self._take_on()
         future = asyncio.wrap_future(self._executor.submit(self._run, job))
@@ -120,12 +161,6 @@ class DecodePool:
         except asyncio.CancelledError:
             self._give_up(job)
             raise
-        except NotAPictureError as error:
-            raise UnsupportedPicture(str(error)) from error
-        except TooManyPixelsError as error:
-            raise TooManyPixels(str(error)) from error
-        except CorruptPictureError as error:
-            raise CorruptPicture(str(error)) from error
 
     def _take_on(self) -> None:
         with self._lock:

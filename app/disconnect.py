@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from fastapi import Request
 
@@ -10,9 +10,12 @@ from app.errors import ClientClosedRequest
 
 T = TypeVar("T")
 
+# Most answers are there sooner, and then nobody need watch: a task for each request costs more than all it may save.
+_UNWATCHED_SECONDS: Final = 0.05
+
 
 async def run_while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end, or cancel it as soon as the caller goes away.
+    """Run `work` to its end, or cancel it soon after the caller has gone away.
 
     Args:
         request: The request, its body already read: what is received after that can only be the disconnect.
@@ -21,20 +24,41 @@ async def run_while_connected(request: Request, work: Coroutine[Any, Any, T]) ->
     Raises:
         ClientClosedRequest: The caller went away first.
     """
-    working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_disconnected(request))
+    worker = asyncio.current_task()
+    if worker is None:
+        raise RuntimeError("Requests are served in tasks.")
+    watch = _Watch(request, worker)
+    timer = asyncio.get_running_loop().call_later(_UNWATCHED_SECONDS, watch.begin)
     try:
-        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise ClientClosedRequest("The caller went away before the answer was ready.")
+        return await work
+    except asyncio.CancelledError:
+        if not watch.gone:
+            raise
+        worker.uncancel()
+        raise ClientClosedRequest("The caller went away before the answer was ready.") from None
     finally:
-        watching.cancel()
-        if working.cancel():
-            # Wait, so that the call to the model is over when the request is.
-            await asyncio.wait((working,))
+        timer.cancel()
+        watch.end()
 
 
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+class _Watch:
+    """Cancels a task when the caller of its request goes away."""
+
+    def __init__(self, request: Request, worker: asyncio.Task[Any]) -> None:
+        self.gone = False
+        self._request = request
+        self._worker = worker
+        self._watching: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        self._watching = asyncio.create_task(self._watch())
+
+    def end(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._worker.cancel()

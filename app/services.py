@@ -107,6 +107,7 @@ async def open_services(
                 max_pixels=settings.max_pixels,
                 large_pixels=settings.large_picture_pixels,
                 max_large=settings.max_large_pictures,
+                inline_pixels=settings.inline_decode_pixels,
                 retry_after=settings.retry_after_seconds,
                 recorder=recorder,
             )

@@ -123,6 +123,14 @@ class Settings(
     decode_queue: Annotated[
         int, Field(ge=0, description="Pictures that may wait for a decoding thread; beyond it, 503.")
     ] = 64
+    inline_decode_pixels: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="JPEGs of up to so many pixels are decoded without a thread, which would cost as much as the "
+            "decoding; 0 sends all to the threads.",
+        ),
+    ] = 262_144
     max_large_pictures: Annotated[
         int,
         Field(

@@ -11,12 +11,12 @@ import pytest
 
 import app.decoding
 from app.decoding import DecodePool
-from app.errors import ServiceUnavailable, TooManyPixels
+from app.errors import CorruptPicture, ServiceUnavailable, TooManyPixels
 from app.metrics.recorder import Recorder
 from app.settings import Settings
-from preprocessing import TooManyPixelsError
+from preprocessing import TooManyPixelsError, decode_picture
 from tests.support.gateway import PREDICT, gateway_client
-from tests.support.pictures import grey_jpeg
+from tests.support.pictures import encoded, grey_jpeg, quadrants
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ async def test_large_pictures_wait_for_one_another_and_small_ones_do_not(
 async def test_health_answers_while_every_decoding_thread_is_busy(
     gate: threading.Event, settings: Settings
 ) -> None:
-    changed = settings.model_copy(update={"decode_workers": 1, "decode_queue": 1})
+    changed = settings.model_copy(update={"decode_workers": 1, "decode_queue": 1, "inline_decode_pixels": 0})
     async with gateway_client(changed) as client:
         pictures = [asyncio.create_task(client.post(PREDICT, files={"file": grey_jpeg(0)})) for _ in range(4)]
         done, _ = await asyncio.wait(pictures, return_when=asyncio.FIRST_COMPLETED)
@@ -135,6 +135,37 @@ async def test_health_answers_while_every_decoding_thread_is_busy(
         gate.set()
         statuses = sorted([(await task).status_code for task in pictures])
     assert statuses == [200, 200, 503, 503]
+
+
+async def test_only_small_baseline_jpegs_are_decoded_without_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[str] = []
+
+    def noted(picture: bytes, *, height: int, width: int, max_pixels: int) -> np.ndarray:
+        image = decode_picture(picture, height=height, width=width, max_pixels=max_pixels)
+        threads.append(threading.current_thread().name)
+        return image
+
+    monkeypatch.setattr(app.decoding, "decode_picture", noted)
+    at_once = {
+        "small": encoded(quadrants(60, 40)),
+        "large": encoded(quadrants(61, 41)),
+        "progressive": encoded(quadrants(60, 40), progressive=True),
+        "png": encoded(quadrants(60, 40), "PNG"),
+    }
+    with pool_of(workers=1, queue=1, max_pixels=10_000, large_pixels=10_000, inline_pixels=60 * 40) as pool:
+        for picture in at_once.values():
+            assert (await pool.decode(picture, height=8, width=8)).image.shape == (8, 8, 3)
+    found = dict(zip(at_once, threads, strict=True))
+    assert {name for name, thread in found.items() if not thread.startswith("decode")} == {"small"}
+
+
+async def test_a_damaged_small_jpeg_is_refused_all_the_same() -> None:
+    picture = encoded(quadrants(60, 40))
+    pool = pool_of(workers=1, queue=1, max_pixels=10_000, inline_pixels=10_000)
+    with pool, pytest.raises(CorruptPicture):
+        await pool.decode(picture[:-200], height=8, width=8)
 
 
 async def test_a_request_id_is_made_where_the_caller_s_is_unfit(client: httpx.AsyncClient) -> None:
