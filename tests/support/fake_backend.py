@@ -63,6 +63,7 @@ class FakeBackend(FakeModels):
         configs: The configurations that reloads brought; the fake only writes them down.
         reload_status: Code and message inside the replies to reloads.
         port: Where it listens; kept over `stop` and `start`.
+        credentials: For TLS; None speaks plain text.
     """
 
     calls: Counter[Method] = field(default_factory=Counter)
@@ -71,6 +72,7 @@ class FakeBackend(FakeModels):
     configs: list[ModelServerConfig] = field(default_factory=list)
     reload_status: tuple[ErrorCode, str] = (ErrorCode.OK, "")
     port: int = 0
+    credentials: grpc.ServerCredentials | None = None
     _faults: dict[Method, _Fault] = field(default_factory=dict)
     _gates: dict[Method, asyncio.Event] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -100,7 +102,10 @@ class FakeBackend(FakeModels):
                 for name, handlers in services.items()
             )
         )
-        self.port = server.add_insecure_port(self.target)
+        if self.credentials is None:
+            self.port = server.add_insecure_port(self.target)
+        else:
+            self.port = server.add_secure_port(self.target, self.credentials)
         await server.start()
         self._server = server
 
