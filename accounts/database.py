@@ -1,5 +1,6 @@
 """The database: SQLite in one file, or PostgreSQL, by one URL; sessions for reading and for writing."""
 
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -206,6 +207,9 @@ def _connect_arguments(kind: Kind, timeout: float) -> dict[str, Any]:
 
 
 def _prepare_sqlite(engine: AsyncEngine, file: Path, timeout: float, *, foreign_keys: bool) -> None:
+    # At the level of debugging it would write every statement with its values, and addresses are among them.
+    logging.getLogger("aiosqlite").setLevel(logging.INFO)
+
     # SQLite says "unable to open database file" whatever the reason. And aiosqlite, which has a thread for each
     # connection, leaves that of a failed one to itself: it may find the event loop closed.
     @event.listens_for(engine.sync_engine, "do_connect")
