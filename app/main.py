@@ -18,7 +18,7 @@ from app.middleware.observation import ObservationMiddleware
 from app.middleware.request_id import RequestIdMiddleware
 from app.middleware.unread_body import UnreadBodyMiddleware
 from app.openapi import describe_problems_once
-from app.routes import catalogue, health, metrics, product_classifier, sport_classifier
+from app.routes import catalogue, health, metrics, product_classifier, sport_classifier, usage
 from app.services import LifespanState, open_services
 from app.settings import Settings
 from app.tracing.tracing import Tracing
@@ -56,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(metrics.router)
     app.include_router(sport_classifier.router)
     app.include_router(product_classifier.router)
+    app.include_router(usage.router)
     app.include_router(catalogue.router)
     add_account_routes(app, settings)
     describe_problems_once(app)

@@ -1,7 +1,7 @@
 """The parts of the OpenAPI document that the routes cannot say by their types."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 
@@ -17,6 +17,7 @@ _MEANINGS = {
     413: "The request body is over the limit.",
     415: "Not multipart/form-data, or the file is not a picture in a supported format.",
     422: "The field or a parameter is wrong, or the picture is damaged or has too many pixels.",
+    429: "A limit of the token's plan is reached; the header Retry-After says when to try again.",
     502: "The model server failed.",
     503: "The model server, or the gateway, cannot answer just now; the header Retry-After says when to try again. "
     "Without that header, the endpoint is switched off.",
@@ -47,6 +48,29 @@ PICTURE_UPLOAD: dict[str, Any] = {
 }
 
 
+#: What answers of limited endpoints carry. Without limits in the caller's plan they are not there.
+RATE_LIMIT_HEADERS: Final[dict[str, Any]] = {
+    "RateLimit-Policy": {
+        "description": "The limits of the token's plan (draft-ietf-httpapi-ratelimit-headers): q is the quota, w its "
+        "window in seconds, qu its unit.",
+        "schema": {"type": "string"},
+        "example": '"requests";q=30;w=15, "images";q=20000;w=86400;qu="sportvision-images"',
+    },
+    "RateLimit": {
+        "description": "What is left of each: r remaining, t seconds until all of it is back.",
+        "schema": {"type": "string"},
+        "example": '"requests";r=29;t=1, "images";r=19999;t=43200',
+    },
+}
+_RETRY_AFTER: Final[dict[str, Any]] = {
+    "Retry-After": {
+        "description": "Seconds after which the same request can be sent again.",
+        "schema": {"type": "integer"},
+    }
+}
+_HEADERS: Final = {429: {**_RETRY_AFTER, **RATE_LIMIT_HEADERS}, 503: _RETRY_AFTER}
+
+
 def problem_responses(
     *statuses: int, meanings: Mapping[int, str] | None = None
 ) -> dict[int | str, dict[str, Any]]:
@@ -63,6 +87,7 @@ def problem_responses(
             "model": ProblemDetails,
             "description": said[status],
             "content": {PROBLEM_MEDIA_TYPE: reference},
+            **({"headers": _HEADERS[status]} if status in _HEADERS else {}),
         }
         for status in statuses
     }

@@ -14,7 +14,7 @@ from app.errors import DeadlineExceeded, ModelNotConfigured, UploadTimeout
 from app.middleware.observation import ANSWERED, Answered
 from app.model_label import HEADER as MODEL_LABEL
 from app.model_label import after_answer, asked_label, note_model_label
-from app.openapi import PICTURE_UPLOAD, problem_responses
+from app.openapi import PICTURE_UPLOAD, RATE_LIMIT_HEADERS, problem_responses
 from app.rankings import RankedT
 from app.services import Services
 from app.settings import Settings
@@ -37,7 +37,10 @@ def picture_operation(operation_id: str, summary: str) -> dict[str, Any]:
     return {
         "operation_id": operation_id,
         "summary": summary,
-        "responses": problem_responses(401, 403, 408, 413, 415, 422, 502, 503, 504),
+        "responses": {
+            200: {"headers": RATE_LIMIT_HEADERS},
+            **problem_responses(401, 403, 408, 413, 415, 422, 429, 502, 503, 504),
+        },
         "openapi_extra": {**PICTURE_UPLOAD, "parameters": [HEADER_PARAMETER]},
     }
 
@@ -48,7 +51,7 @@ async def rank_upload(
     services: Services,
     classifier: LabelledClassifier[RankedT] | None,
 ) -> tuple[RankedT, ...]:
-    """Read the picture of a request and classify it, unless there is too much to do or the caller goes away.
+    """Read the picture of a request and classify it, unless a limit is reached or the caller goes away.
 
     The headers of the response tell which version of which model answered (`X-Model-Version`, `X-Model-Name`), under
     which label (`X-Model-Label`), and where the time went (`Server-Timing`, in milliseconds).
@@ -64,6 +67,18 @@ async def rank_upload(
             "This gateway has no model for this endpoint: its operator has switched it off. The catalogue and the "
             "other endpoints are not touched by that."
         )
+    async with services.limits.passage(request.state.caller, response.headers) as passage:
+        ranking = await _rank(request, response, services, classifier)
+        passage.answered()
+        return ranking
+
+
+async def _rank(
+    request: Request,
+    response: Response,
+    services: Services,
+    classifier: LabelledClassifier[RankedT],
+) -> tuple[RankedT, ...]:
     patience = Patience.of(request)
     settings, recorder, model = services.settings, services.recorder, classifier.served.name
     with services.admission.let_in(most_bytes(request, settings.max_upload_bytes)) as place:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from fastapi import Depends, Request
 
+from accounts.limits import Limiter
 from app.admission import Admission
 from app.auth import TokenCheck
 from app.caching import CacheableDocument
@@ -15,6 +16,8 @@ from app.classifiers import Classifiers
 from app.connections import Connections
 from app.decoding import DecodePool
 from app.draining import Draining
+from app.limits.opening import open_limits, open_shared_limiter
+from app.limits.passing import Limits
 from app.metrics.exposition import Exposition
 from app.metrics.recorder import Recorder
 from app.product_documents import product_types_document
@@ -46,6 +49,8 @@ class Services:
         admission: How much work is taken on.
         token_check: The tokens of the settings.
         accounts: Accounts with their tokens; None where they are switched off.
+        limiter: Counts whatever is limited, for all replicas where there is a Redis.
+        limits: How much callers may do, and what they have done.
         self_service: What people do about their own accounts and subscriptions; None where accounts are off.
         catalogue: The sports.
         catalogue_documents: The answers about sports and groups.
@@ -63,6 +68,8 @@ class Services:
     admission: Admission
     token_check: TokenCheck
     accounts: "Accounts | None"
+    limiter: Limiter
+    limits: Limits
     self_service: "SelfService | None"
     catalogue: Catalogue
     catalogue_documents: CatalogueDocuments
@@ -99,6 +106,9 @@ async def open_services(
         tracing.start()
         stack.push_async_callback(tracing.stop)
         accounts = await _accounts(settings, stack)
+        limiter = await open_shared_limiter(settings, recorder, stack)
+        database = None if accounts is None else accounts.database
+        limits = await open_limits(settings, limiter, recorder, stack, database)
         self_service = await _open_self_service(settings, accounts, stack)
         pool = stack.enter_context(
             DecodePool(
@@ -143,6 +153,8 @@ async def open_services(
             ),
             token_check=TokenCheck(token.get_secret_value() for token in settings.tokens),
             accounts=accounts,
+            limiter=limiter,
+            limits=limits,
             self_service=self_service,
             catalogue=catalogue,
             catalogue_documents=CatalogueDocuments(catalogue),

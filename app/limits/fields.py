@@ -51,8 +51,8 @@ def _reached(plan: str, standing: Standing) -> str:
         case Rate():
             return (
                 f'The plan "{plan}" lets {rule.amount:,} requests pass in {rule.seconds:g} seconds, and '
-                f"{rule.burst:,} at once. Send this one again after {wait:,} seconds; the header RateLimit tells how many "
-                "are left."
+                f"{rule.burst:,} at once. Send this one again after {wait:,} seconds; the header RateLimit tells how "
+                "many are left."
             )
         case Quota():
             return (

@@ -5,12 +5,15 @@ is set aside when the request comes in, and put back where the request is refuse
 fault of ours or of the picture. A place is held until the answer is there.
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from accounts.limits import Decision, Limiter, LimitsUnavailable, Quota, Rule
+from starlette.datastructures import MutableHeaders
+
+from accounts.limits import Decision, Limiter, LimitsUnavailable, Quota, Rule, Standing
 from accounts.plans import CONCURRENT, IMAGES, REQUESTS, Plans
 from accounts.usage_counts import Counts
 from app.auth import Caller
@@ -22,7 +25,11 @@ if TYPE_CHECKING:
     # A gateway without accounts has no use for SQLAlchemy, which is large.
     from accounts.usage import UsageLedger
 
+#: Of a response, or of a problem.
+AnswerHeaders = MutableHeaders | dict[str, str]
+
 _ONE_PICTURE: Final[Mapping[str, int]] = {REQUESTS: 1, IMAGES: 1, CONCURRENT: 1}
+_NOTHING: Final[Mapping[str, int]] = {REQUESTS: 0, IMAGES: 0, CONCURRENT: 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ class Limits:
         self._rules = {name: plan.rules(lease_seconds) for name, plan in plans.plans.items()}
         self._retry_after = retry_after
         self._recorder = recorder
-        self.ledger = ledger
+        self._ledger = ledger
 
     def allowance(self, caller: Caller) -> Allowance:
         """Look up what a caller may do."""
@@ -81,7 +88,7 @@ class Limits:
             name, f"account:{caller.account_id}" if together else caller.subject, self._rules[name]
         )
 
-    def passage(self, caller: Caller, headers: MutableMapping[str, str]) -> "Passage":
+    def passage(self, caller: Caller, headers: AnswerHeaders) -> "Passage":
         """Make the passage of one picture request; it is entered by `async with`.
 
         Args:
@@ -97,15 +104,7 @@ class Limits:
             QuotaExceeded: A limit is reached.
             ServiceUnavailable: Nobody can count, and the settings say to let nobody pass then.
         """
-        try:
-            decision = await self._limiter.hit(allowance.subject, rules, costs)
-        except LimitsUnavailable as error:
-            self._recorder.limited("unavailable")
-            raise ServiceUnavailable(
-                "What is left of the token's limits cannot be counted just now, and this gateway lets nobody pass "
-                f"uncounted. Nothing of this request was read; send it again after {self._retry_after} seconds.",
-                retry_after=self._retry_after,
-            ) from error
+        decision = await self._ask(allowance.subject, rules, costs)
         if not decision.allowed:
             for standing in decision.refused_by:
                 self._recorder.limited(standing.rule.name)
@@ -116,19 +115,65 @@ class Limits:
         """Give back what a hit took and was not needed."""
         await self._limiter.release(decision, refunds)
 
-    async def look(self, caller: Caller) -> Decision:
+    async def look(self, caller: Caller) -> tuple[str, tuple[Standing, ...]]:
         """Say how a caller stands, and take nothing.
 
+        Returns:
+            The plan's name, and how the caller stands with each of its limits.
+
         Raises:
-            ServiceUnavailable: As for `hit`.
+            ServiceUnavailable: Nobody can count, and the settings say to let nobody pass then.
         """
         allowance = self.allowance(caller)
-        return await self.hit(allowance, allowance.rules, dict.fromkeys(_ONE_PICTURE, 0))
+        if not allowance.rules:
+            return allowance.plan, ()
+        decision = await self._ask(allowance.subject, allowance.rules, _NOTHING)
+        return allowance.plan, decision.standings
+
+    async def used(self, caller: Caller, since: date, *, whole_account: bool) -> Mapping[date, Counts] | None:
+        """Look up what was used on each day.
+
+        Args:
+            caller: Whose.
+            since: The first day.
+            whole_account: Of all tokens of the caller's account, rather than of this one.
+
+        Returns:
+            The days on which anything was used, in order; None for the settings' own tokens, whose days are not kept.
+
+        Raises:
+            ServiceUnavailable: The database does not answer.
+        """
+        if self._ledger is None or caller.account_id is None:
+            return None
+        from accounts.database import DatabaseAway
+
+        try:
+            if whole_account:
+                return await self._ledger.daily(since, account_id=caller.account_id)
+            return await self._ledger.daily(since, token_id=caller.token_id)
+        except DatabaseAway as error:
+            raise ServiceUnavailable(
+                "The database that keeps what was used does not answer. Nothing is lost; try again after "
+                f"{self._retry_after} seconds.",
+                retry_after=self._retry_after,
+            ) from error
+
+    async def _ask(self, subject: str, rules: tuple[Rule, ...], costs: Mapping[str, int]) -> Decision:
+        try:
+            return await self._limiter.hit(subject, rules, costs)
+        except LimitsUnavailable as error:
+            self._recorder.limited("unavailable")
+            raise ServiceUnavailable(
+                "What is left of the token's limits cannot be counted just now, and this gateway lets nobody pass "
+                f"uncounted. Nothing of this request was read; send it again after {self._retry_after} seconds.",
+                retry_after=self._retry_after,
+            ) from error
 
     def count(self, caller: Caller, counts: Counts) -> None:
         """Count what a caller used; that of the settings' own tokens is in the metrics only."""
-        if self.ledger is not None and caller.token_id is not None and caller.account_id is not None:
-            self.ledger.count(caller.token_id, caller.account_id, counts)
+        if self._ledger is not None and caller.token_id is not None and caller.account_id is not None:
+            self._ledger.count(caller.token_id, caller.account_id, counts)
 
 
 class Passage:
@@ -138,9 +183,7 @@ class Passage:
     as it knows.
     """
 
-    def __init__(
-        self, limits: Limits, caller: Caller, allowance: Allowance, headers: MutableMapping[str, str]
-    ) -> None:
+    def __init__(self, limits: Limits, caller: Caller, allowance: Allowance, headers: AnswerHeaders) -> None:
         self._limits = limits
         self._caller = caller
         self._allowance = allowance
@@ -204,7 +247,7 @@ class Passage:
             headers = error.headers if isinstance(error, Problem) else self._headers
             self._tell(headers)
 
-    def _tell(self, headers: MutableMapping[str, str]) -> None:
+    def _tell(self, headers: AnswerHeaders) -> None:
         headers[POLICY_FIELD] = policy_field(self._allowance.rules)
         # A refusal in the midst of it has said already what it found.
         if STANDING_FIELD not in headers:

@@ -32,6 +32,7 @@ def test_every_operation_has_a_plain_name_and_a_summary(document: dict[str, Any]
         "get_health",
         "get_readiness",
         "get_sport",
+        "get_usage",
         "list_groups",
         "list_product_types",
         "list_sports",
@@ -42,7 +43,7 @@ def test_every_operation_has_a_plain_name_and_a_summary(document: dict[str, Any]
     assert all(operation["summary"] for operation in operations)
 
 
-def test_the_token_is_a_bearer_scheme_of_the_picture_endpoints_alone(document: dict[str, Any]) -> None:
+def test_the_token_is_a_bearer_scheme_of_the_endpoints_that_need_one_alone(document: dict[str, Any]) -> None:
     assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
     secured = {
         path: operation["security"]
@@ -50,13 +51,13 @@ def test_the_token_is_a_bearer_scheme_of_the_picture_endpoints_alone(document: d
         for operation in operations.values()
         if "security" in operation
     }
-    assert secured == {path: [{"token": []}] for path in PATHS}
+    assert secured == {path: [{"token": []}] for path in (*PATHS, "/usage")}
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_errors_are_problem_json_and_nothing_else(document: dict[str, Any], path: str) -> None:
     responses = document["paths"][path]["post"]["responses"]
-    assert set(responses) == {"200", "401", "403", "408", "413", "415", "422", "502", "503", "504"}
+    assert set(responses) == {"200", "401", "403", "408", "413", "415", "422", "429", "502", "503", "504"}
     for status, response in responses.items():
         if status != "200":
             assert list(response["content"]) == ["application/problem+json"]
