@@ -285,11 +285,12 @@ async def test_asking_is_limited_by_address_and_by_network(sqlite_url: str, tmp_
         trusted_proxies=["127.0.0.0/8"],
     )
 
-    async def ask(path: str, address: str, source: str) -> httpx.Response:
-        headers = {"X-Forwarded-For": source}
-        return await desk.client.post(path, json={"email": address}, headers=headers)
-
     async with open_desk(settings) as desk:
+
+        async def ask(path: str, address: str, source: str) -> httpx.Response:
+            headers = {"X-Forwarded-For": source}
+            return await desk.client.post(path, json={"email": address}, headers=headers)
+
         assert (await ask("/accounts", ADA, "2001:db8::1")).status_code == 202
         assert (await ask("/mailing-list/subscriptions", ADA, "2001:db8::2")).status_code == 202
         refused = await ask("/accounts", "ADA@example.org", "192.0.2.1")
