@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from training.head_set import Head, HeadSet
+from training.head_set import GROUP, TYPE, Head, HeadSet
 
 # TensorFlow starts only when a model is exported: training needs no more than the names below.
 if TYPE_CHECKING:
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 #: Heads that a sport model answers with beside the sport.
 BESIDE = ("is_sport", "environment", "participation")
-#: The head of product types; the heads of their groups are its children, `product_group/<type id>`.
-TYPE, GROUP = "product_type", "product_group"
 #: The classes of a head that answers yes or no, whose one output is the probability of yes.
 NO_YES = ("no", "yes")
 

@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 from training.calibration import softmax
 
+#: The head of product types; the heads of their groups are its children, `product_group/<type id>`.
+TYPE, GROUP = "product_type", "product_group"
+#: How the one head of a run is called that was trained for a task, where not as the task.
+_HEAD_OF = {"product": TYPE}
 #: The value of a picture for a head that nobody has answered for it.
 UNKNOWN = -1
 
@@ -122,7 +126,7 @@ class HeadSet:
     def from_record(cls, record: Mapping[str, Any]) -> "HeadSet":
         """The heads that a run recorded; a run of one head recorded its classes alone."""
         alone = {
-            "name": record["settings"]["task"],
+            "name": _HEAD_OF.get(record["settings"]["task"], record["settings"]["task"]),
             "classes": record["classes"],
             "temperature": record.get("temperature") or record["chosen"].get("temperature", 1.0),
         }

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from catalogue import Products, load_catalogue, load_products
-from training.answers import GROUP, TYPE
 from training.backbones import BackboneSettings
 from training.classes import find_classes
-from training.data import Dataset, Picture, read_manifest
+from training.cleaning.decisions import DROP, RELABEL, Decision, read_decisions
+from training.data import Dataset, read_manifest
 from training.errors import DataError
+from training.head_set import GROUP, TYPE
 from training.manifest import manifest_rows
 from training.pipeline import embed_and_group
 from training.settings import TrainSettings
@@ -86,12 +87,21 @@ def read_labels(folder: Path = LABELS) -> Labels:
 
 
 def write_all_targets(
-    manifest: Path, root: Path, cache: Path, output: Path, settings: TrainSettings, labels: Labels
+    manifest: Path,
+    root: Path,
+    cache: Path,
+    output: Path,
+    settings: TrainSettings,
+    labels: Labels,
+    *,
+    decisions: Mapping[str, Decision] | None = None,
+    only: Sequence[str] = TASKS,
 ) -> dict[str, dict[str, int]]:
     """Group and split the pictures of all tasks together, and write what is known of each for every head.
 
     Environment and participation of test pictures come from eyes alone; elsewhere a sport's certain value stands for
-    pictures nobody looked at.
+    pictures nobody looked at. Decisions change labels and drop pictures after the split, and leave the test part as
+    it is: so the parts are the same with and without them.
 
     Args:
         manifest: A manifest with the tasks of `TASKS`.
@@ -100,6 +110,8 @@ def write_all_targets(
         output: The file to write, see `targets`.
         settings: The backbone whose features tell what looks alike, and the shares and the seed of the split.
         labels: Labels beside the manifest.
+        decisions: What shall be done with single pictures, by name; see `cleaning`.
+        only: The tasks whose pictures are written. All of them are split together nonetheless.
 
     Returns:
         How many pictures of each task are in each part.
@@ -128,51 +140,57 @@ def write_all_targets(
         seed=settings.seed,
     )
     part_of = {place: part for part in PARTS for place in getattr(split, part).tolist()}
-    rows = [
-        {
-            "file": picture.name,
-            "task": tasks[place],
-            "label": picture.label,
-            "source": picture.source,
-            "licence": picture.licence,
-            "group": int(groups[place]),
-            "part": part_of[place],
-        }
-        for place, picture in enumerate(pictures)
-    ]
+    rows = []
     product_groups = {row.file: row.group for row in manifest_rows(manifest) if row.task == "product"}
-    write_targets(output, rows, _columns(pictures, rows, labels, product_groups))
+    for place, picture in enumerate(pictures):
+        decision = (decisions or {}).get(picture.name) if part_of[place] != "test" else None
+        if tasks[place] not in only or (decision is not None and decision.decision == DROP):
+            continue
+        relabelled = decision is not None and decision.decision == RELABEL
+        if relabelled:
+            product_groups.pop(picture.name, None)  # it was said of another type
+        rows.append(
+            {
+                "file": picture.name,
+                "task": tasks[place],
+                "label": decision.label if decision is not None and relabelled else picture.label,
+                "source": picture.source,
+                "licence": picture.licence,
+                "group": int(groups[place]),
+                "part": part_of[place],
+            }
+        )
+    columns = _columns(rows, labels, product_groups)
+    write_targets(output, rows, {name: cells for name, cells in columns.items() if any(cells)})
     return {
         task: {part: sum(row["task"] == task and row["part"] == part for row in rows) for part in PARTS}
-        for task in TASKS
+        for task in only
     }
 
 
 def _columns(
-    pictures: Sequence[Picture],
-    rows: Sequence[Mapping[str, Any]],
-    labels: Labels,
-    product_groups: Mapping[str, str],
+    rows: Sequence[Mapping[str, Any]], labels: Labels, product_groups: Mapping[str, str]
 ) -> dict[str, list[str]]:
-    sports = find_classes(row["label"] for row in rows if row["task"] == "sport")
+    labelled = [row["label"] for row in rows if row["task"] == "sport"]
+    sports = find_classes(labelled) if labelled else None
     products = load_products(load_catalogue())
     columns: dict[str, list[str]] = {"sport": [], "is_sport": [], **{tag: [] for tag in _TAGS}}
     columns |= {TYPE: [], GROUP: []}
-    for picture, row in zip(pictures, rows, strict=True):
+    for row in rows:
         cells = dict.fromkeys(columns, "")
-        if row["task"] == "sport":
-            cells["sport"] = sports.ids[sports.of_label[picture.label]]
+        name, label = row["file"], row["label"]
+        if row["task"] == "sport" and sports is not None:
+            cells["sport"] = sports.ids[sports.of_label[label]]
             cells["is_sport"] = "yes"
-            by_sport = labels.by_sport.get(picture.label, {}) if row["part"] != "test" else {}
-            cells |= labels.by_eye.get(picture.name, by_sport)
+            by_sport = labels.by_sport.get(label, {}) if row["part"] != "test" else {}
+            cells |= labels.by_eye.get(name, by_sport)
         elif row["task"] == "negative":
             cells["is_sport"] = "no"
         else:
-            cells[TYPE], cells[GROUP] = _product(products, picture.label, product_groups[picture.name])
-        if picture.name in labels.is_sport:
-            cells["is_sport"] = labels.is_sport[picture.name]
-        for name, value in cells.items():
-            columns[name].append(value)
+            cells[TYPE], cells[GROUP] = _product(products, label, product_groups.get(name, ""))
+        cells["is_sport"] = labels.is_sport.get(name, cells["is_sport"])
+        for column, value in cells.items():
+            columns[column].append(value)
     return columns
 
 
@@ -201,6 +219,26 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--validation", type=float, default=0.08, help="share of the pictures")
     command.add_argument("--test", type=float, default=0.1, help="share of the pictures")
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument(
+        "--decisions",
+        type=_of_task,
+        action="append",
+        default=[],
+        metavar="TASK=FILE",
+        help="keep, relabel or drop pictures outside the test part as this CSV file says; repeatable",
+    )
+    command.add_argument(
+        "--only", action="append", choices=TASKS, help="write this task's pictures alone; repeatable"
+    )
+
+
+def _of_task(text: str) -> tuple[str, Path]:
+    task, _, path = text.partition("=")
+    if task not in TASKS or not path:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: decisions are given as TASK=FILE, for instance sport=decisions.csv; tasks: {', '.join(TASKS)}"
+        )
+    return task, Path(path)
 
 
 def run_targets(options: argparse.Namespace) -> None:
@@ -211,8 +249,18 @@ def run_targets(options: argparse.Namespace) -> None:
         test=options.test,
         seed=options.seed,
     )
+    decided: dict[str, Decision] = {}
+    for task, path in options.decisions:
+        decided |= read_decisions(path, task)
     counts = write_all_targets(
-        options.manifest, options.data, options.cache, options.output, settings, read_labels(options.labels)
+        options.manifest,
+        options.data,
+        options.cache,
+        options.output,
+        settings,
+        read_labels(options.labels),
+        decisions=decided,
+        only=options.only or TASKS,
     )
     for task, parts in counts.items():
         print(f"{task}: " + ", ".join(f"{count} {part}" for part, count in parts.items()))

@@ -12,7 +12,7 @@ import numpy as np
 
 from catalogue import load_catalogue, load_products
 from training.ablation import earlier_versions
-from training.answers import BESIDE, GROUP, TYPE, product_scorer, sport_scorer
+from training.answers import BESIDE, product_scorer, sport_scorer
 from training.calibration import expected_calibration_error
 from training.card import readable_card, sources_of
 from training.classes import find_classes
@@ -21,7 +21,7 @@ from training.data import Picture
 from training.errors import ExportError
 from training.export import Scores, export_classifier
 from training.head_measures import measure_groups, measure_is_sport, measure_tag
-from training.head_set import Head, HeadSet
+from training.head_set import GROUP, TYPE, Head, HeadSet
 from training.labelling import read_labels
 from training.metrics import measure
 from training.runs import read_run

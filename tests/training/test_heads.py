@@ -13,6 +13,7 @@ from preprocessing import decode_picture
 from tests.training.pictures import coloured_noise, png
 from training.augment import AugmentSettings
 from training.backbones import BackboneSettings, build_backbone
+from training.cleaning.decisions import read_decisions
 from training.command import main
 from training.errors import DataError, ExportError
 from training.finetune import finetune
@@ -71,17 +72,10 @@ def write_manifest(place: Path) -> Path:
     return place / "manifest.csv"
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with pictures of three tasks, their targets, a run that keeps to them, and one with all heads."""
-    place = tmp_path_factory.mktemp("heads")
-    manifest = write_manifest(place)
-    small = BackboneSettings("MobileNet", "none", SIZE, SIZE, {"alpha": 0.25})
-    keras.utils.set_random_seed(1)
+def settings_of(place: Path) -> TrainSettings:
     weights = str(place / "small.weights.h5")
-    build_backbone(small).save_weights(weights)
-    settings = TrainSettings(
-        backbone=dataclasses.replace(small, weights=weights),
+    return TrainSettings(
+        backbone=BackboneSettings("MobileNet", weights, SIZE, SIZE, {"alpha": 0.25}),
         pooling="avg",
         crops=0,
         heads=(HeadSettings(hidden=0, epochs=2, batch=8, mixup=0),),
@@ -90,6 +84,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cosine=1.1,
         final_on_validation=False,
     )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pictures of three tasks, their targets, a run that keeps to them, and one with all heads."""
+    place = tmp_path_factory.mktemp("heads")
+    manifest = write_manifest(place)
+    settings = settings_of(place)
+    weights = str(settings.backbone.weights)
+    keras.utils.set_random_seed(1)
+    build_backbone(dataclasses.replace(settings.backbone, weights="none")).save_weights(weights)
     eyes = {
         f"sport/{label}/none-{seed:02}.png": {
             "environment": "outdoor",
@@ -331,3 +336,40 @@ def test_groups_are_counted_where_they_are_known() -> None:
     assert figures["end_to_end"] == figures["end_to_end"] | {"right": 1, "of": 2}
     assert figures["under_true_type"] == figures["under_true_type"] | {"right": 2, "of": 2}
     assert figures["where_there_is_a_choice"]["of"] == 1
+
+
+def test_decisions_and_a_choice_of_tasks_leave_the_parts_as_they_are(place: Path) -> None:
+    whole = read_targets(place / "targets.csv", place / "data")
+    part_of = {one.name: part for one, part in zip(whole.pictures, whole.parts, strict=True)}
+    rackets = [name for name in part_of if name.startswith("product/racket/Tennis")]
+    dropped, relabelled = [name for name in rackets if part_of[name] == "train"][:2]
+    measured = next(name for name in rackets if part_of[name] == "test")
+    decisions = place / "decisions.csv"
+    decisions.write_text(
+        f"file,decision,label\n{dropped},drop,\n{relabelled},relabel,skateboard\n{measured},drop,\n"
+    )
+    write_all_targets(
+        place / "manifest.csv",
+        place / "data",
+        place / "cache",
+        place / "products.csv",
+        settings_of(place),
+        LABELS,
+        decisions=read_decisions(decisions, "product"),
+        only=["product"],
+    )
+    table = read_targets(place / "products.csv", place / "data")
+    of = {one.name: n for n, one in enumerate(table.pictures)}
+    assert dropped not in of
+    assert measured in of
+    assert table.values["product_type"][of[relabelled]] == "skateboard"
+    assert table.values["product_group"][of[relabelled]] == "", "the group was said of a racket"
+    assert set(table.values) == {"product_type", "product_group"}
+    assert {table.parts[n] == part_of[name] for name, n in of.items()} == {True}
+
+
+def test_decisions_are_given_by_task(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["targets", "--data", "x", "--manifest", "x", "--cache", "x", "--output", "x"]
+    with pytest.raises(SystemExit):
+        main([*given, "--decisions", "decisions.csv"])
+    assert "decisions are given as TASK=FILE" in capsys.readouterr().err
