@@ -1,84 +1,20 @@
-"""The picture out of a multipart/form-data request, read into memory and nowhere else."""
+"""The pictures out of a multipart/form-data request, read into memory and nowhere else."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 from fastapi import Request
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.requests import ClientDisconnect
+from python_multipart.multipart import parse_options_header
 
 from app.errors import ClientClosedRequest, ContentTooLarge, InvalidUpload, NotMultipart, UploadTimeout
+from app.multipart import CutShortError, MalformedFormError, field_values
 
+#: The field of a request with one picture, and that of a request with several.
 FIELD = "file"
-_MAX_PART_HEADER_BYTES = 16_384
-
-
-class _FilePart:
-    """Collects the bytes of the parts named `file`; all other parts are passed over."""
-
-    def __init__(self, boundary: bytes) -> None:
-        self.data = bytearray()
-        self.parts_seen = 0
-        self.finished = False
-        self._header_name = bytearray()
-        self._header_value = bytearray()
-        self._disposition = b""
-        self._wanted = False
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._on_part_begin,
-                "on_header_field": self._on_header_field,
-                "on_header_value": self._on_header_value,
-                "on_header_end": self._on_header_end,
-                "on_headers_finished": self._on_headers_finished,
-                "on_part_data": self._on_part_data,
-                "on_end": self._on_end,
-            },
-        )
-
-    def feed(self, chunk: bytes) -> None:
-        self._parser.write(chunk)
-
-    def _on_part_begin(self) -> None:
-        self._disposition = b""
-        self._wanted = False
-
-    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header_name += data[start:end]
-        self._check_header_size()
-
-    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._header_value += data[start:end]
-        self._check_header_size()
-
-    def _check_header_size(self) -> None:
-        if len(self._header_name) + len(self._header_value) > _MAX_PART_HEADER_BYTES:
-            raise FormParserError("a part's header is too long")
-
-    def _on_header_end(self) -> None:
-        if self._header_name.lower() == b"content-disposition":
-            self._disposition = bytes(self._header_value)
-        self._header_name.clear()
-        self._header_value.clear()
-
-    def _on_headers_finished(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        self._wanted = options.get(b"name") == FIELD.encode()
-        self.parts_seen += self._wanted
-
-    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        # A second `file` is refused later on; it need not be held until then.
-        if self._wanted and self.parts_seen == 1:
-            self.data += data[start:end]
-
-    def _on_end(self) -> None:
-        self.finished = True
+FIELD_OF_MANY = "files"
 
 
 def most_bytes(request: Request, max_bytes: int) -> int:
-    """Say how much `read_picture` may come to hold: known before a byte of the body is read.
+    """Say how much the request's body may come to hold: known before a byte of it is read.
 
     Args:
         request: The request.
@@ -113,66 +49,108 @@ async def read_picture(request: Request, max_bytes: int, seconds: float) -> byte
         UploadTimeout: It took longer than `seconds`.
         InvalidUpload: Malformed, or `file` is missing, empty or there more than once.
     """
-    part = _FilePart(_boundary(request))
+    pictures = await _read(request, FIELD, max_bytes, seconds)
+    if len(pictures) > 1:
+        raise InvalidUpload(
+            f'The form has the field "{FIELD}" {len(pictures)} times. Send one picture a request.'
+        )
+    if not pictures[0]:
+        raise InvalidUpload(
+            f'The field "{FIELD}" is empty. Put the picture\'s bytes there: {_curl(request, FIELD)}'
+        )
+    return pictures[0]
+
+
+async def read_pictures(request: Request, max_bytes: int, seconds: float, *, most: int) -> list[bytes]:
+    """Read the field `files` of a multipart/form-data request, once for each picture.
+
+    Args:
+        request: As for `read_picture`.
+        max_bytes: As for `read_picture`: of all pictures together.
+        seconds: As for `read_picture`.
+        most: How many pictures there may be.
+
+    Returns:
+        The bytes of each, in order, at least one picture; one may be empty.
+
+    Raises:
+        app.errors.Problem: As for `read_picture`; InvalidUpload too where there are more than `most`.
+    """
+    pictures = await _read(request, FIELD_OF_MANY, max_bytes, seconds)
+    if len(pictures) > most:
+        raise InvalidUpload(
+            f'The form has the field "{FIELD_OF_MANY}" {len(pictures)} times; {most} pictures a request are allowed. '
+            "Send the rest in further requests."
+        )
+    return pictures
+
+
+async def _read(request: Request, field: str, max_bytes: int, seconds: float) -> list[bytes]:
+    boundary = _boundary(request, field)
     try:
         async with asyncio.timeout(seconds):
-            async for chunk in _limited(request, max_bytes):
-                part.feed(chunk)
+            body = await _read_body(request, max_bytes)
     except TimeoutError as error:
         raise UploadTimeout(
             f"The request body did not come in within {seconds:g} seconds. Scale the picture down, or send it over a "
             "faster connection."
         ) from error
-    except ClientDisconnect as error:
-        raise ClientClosedRequest("The caller went away during the upload.") from error
-    except FormParserError as error:
-        raise InvalidUpload(
-            f"The multipart body is malformed ({error}). Let your HTTP library build it, and do not set its "
-            f"Content-Type by hand: {_curl(request)}"
-        ) from error
-    if not part.finished:
+    try:
+        found = field_values(body, boundary, field)
+    except CutShortError as error:
         raise InvalidUpload(
             "The multipart body ends before its closing boundary, so the upload was cut short. Send it again."
-        )
-    if part.parts_seen == 0:
-        raise InvalidUpload(f'The form has no field "{FIELD}". Put the picture there: {_curl(request)}')
-    if part.parts_seen > 1:
+        ) from error
+    except MalformedFormError as error:
         raise InvalidUpload(
-            f'The form has the field "{FIELD}" {part.parts_seen} times. Send one picture a request.'
+            f"The multipart body is malformed ({error}). Let your HTTP library build it, and do not set its "
+            f"Content-Type by hand: {_curl(request, field)}"
+        ) from error
+    if not found:
+        raise InvalidUpload(
+            f'The form has no field "{field}". Put the picture there: {_curl(request, field)}'
         )
-    if not part.data:
-        raise InvalidUpload(f'The field "{FIELD}" is empty. Put the picture\'s bytes there: {_curl(request)}')
-    return bytes(part.data)
+    return found
 
 
-def _boundary(request: Request) -> bytes:
+async def _read_body(request: Request, max_bytes: int) -> bytes:
+    # Counted here rather than by FastAPI's max_body_size, whose 413 is plain text and not a problem.
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise _too_large(f"has {int(declared):,} bytes", max_bytes)
+    # Straight from the server: two generators around it would cost a small upload more than its parsing.
+    receive = request.receive
+    chunks: list[bytes] = []
+    received = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientClosedRequest("The caller went away during the upload.")
+        chunk: bytes = message.get("body", b"")
+        received += len(chunk)
+        if received > max_bytes:
+            raise _too_large("goes on", max_bytes)
+        if chunk:
+            chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _boundary(request: Request, field: str) -> bytes:
     media_type, options = parse_options_header(request.headers.get("content-type"))
     if media_type != b"multipart/form-data":
         got = media_type.decode("latin-1") or "no Content-Type"
         raise NotMultipart(
-            f'The request has {got}; multipart/form-data with the picture in the field "{FIELD}" is needed: '
-            f"{_curl(request)}"
+            f'The request has {got}; multipart/form-data with the picture in the field "{field}" is needed: '
+            f"{_curl(request, field)}"
         )
     boundary = options.get(b"boundary")
     if not boundary:
         raise NotMultipart(
             "The Content-Type names no boundary. Do not set this header by hand; your HTTP library makes it: "
-            f"{_curl(request)}"
+            f"{_curl(request, field)}"
         )
     return boundary
-
-
-async def _limited(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
-    # Counted here rather than by FastAPI's max_body_size, whose 413 is plain text and not a problem.
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise _too_large(f"has {int(declared):,} bytes", max_bytes)
-    received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > max_bytes:
-            raise _too_large("goes on", max_bytes)
-        yield chunk
 
 
 def _too_large(what: str, max_bytes: int) -> ContentTooLarge:
@@ -182,7 +160,10 @@ def _too_large(what: str, max_bytes: int) -> ContentTooLarge:
     )
 
 
-def _curl(request: Request) -> str:
+def _curl(request: Request, field: str) -> str:
     """The call that would have worked."""
     url = request.url.replace(query="")
-    return f'curl -H "Authorization: Bearer $TOKEN" -F "{FIELD}=@photo.jpg" {url}'
+    pictures = " ".join(
+        f'-F "{field}=@{name}.jpg"' for name in (("photo",) if field == FIELD else ("one", "two"))
+    )
+    return f'curl -H "Authorization: Bearer $TOKEN" {pictures} {url}'
