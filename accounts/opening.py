@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from accounts import migrating
 from accounts.database import Database, DatabaseAway
+from accounts.links import LinkKeys
 from accounts.settings import AccountsSettings
 from accounts.tokens.keys import TokenKeys
 from accounts.tokens.last_used import LastUsed
@@ -26,6 +27,7 @@ class Accounts:
     Attributes:
         database: Where they are kept.
         keys: How tokens are digested.
+        link_keys: Make the secrets of links in mails, and the digests of suppressed addresses.
         news: To make changes of tokens and accounts known.
         lookup: Which tokens are good.
         last_used: Notes their use.
@@ -33,6 +35,7 @@ class Accounts:
 
     database: Database
     keys: TokenKeys
+    link_keys: LinkKeys
     news: News
     lookup: TokenLookup
     last_used: LastUsed
@@ -99,7 +102,8 @@ async def open_accounts(settings: AccountsSettings) -> AsyncIterator[Accounts]:
         stack.push_async_callback(last_used.write)
         writing = asyncio.create_task(last_used.write_forever(), name="write when tokens were used")
         stack.push_async_callback(_end, writing)
-        yield Accounts(database, keys, news, lookup, last_used)
+        link_keys = LinkKeys(settings.secret_key_bytes, settings.previous_secret_key_bytes)
+        yield Accounts(database, keys, link_keys, news, lookup, last_used)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

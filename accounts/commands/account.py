@@ -5,14 +5,9 @@ from argparse import Namespace
 from accounts.addresses import EmailAddress
 from accounts.commands.context import Context
 from accounts.commands.telling import account_row
-from accounts.holders import (
-    delete_account,
-    export_account,
-    list_accounts,
-    make_account,
-    set_disabled,
-    set_plan,
-)
+from accounts.holders import list_accounts, make_account, set_disabled, set_plan
+from accounts.privacy import erase, export_everything
+from accounts.tables.base import now
 from accounts.tokens.making import make_token
 from accounts.tokens.scopes import ALL_SCOPES
 
@@ -78,7 +73,7 @@ async def delete(context: Context, arguments: Namespace) -> None:
     """Delete an account with all that is kept of it."""
     async with context.accounts.database.write() as session:
         found = await context.find_account(session, arguments.account)
-        await delete_account(session, found, context.actor)
+        await erase(session, context.accounts.link_keys, found, context.actor, now())
     await context.accounts.news.tell(found)
     context.printer.row(
         {"id": found, "deleted": True}, f"Account {found} is deleted, with its tokens and usage."
@@ -89,7 +84,7 @@ async def export(context: Context, arguments: Namespace) -> None:
     """Print all that is kept of an account, as JSON."""
     async with context.accounts.database.write() as session:
         found = await context.find_account(session, arguments.account)
-        content = await export_account(session, found, context.actor)
+        content = await export_everything(session, context.accounts.link_keys, found, context.actor)
     context.printer.document(content)
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from pydantic import ValidationError
@@ -15,9 +16,11 @@ from accounts.addresses import InvalidAddress
 from accounts.audit import Actor
 from accounts.commands import account, audit, migrate, token
 from accounts.commands.context import Command, Context
+from accounts.commands.mail_words import add_list_words, add_mail_words
 from accounts.commands.telling import CommandFailed, Printer
 from accounts.database import DatabaseAway
 from accounts.holders import AddressTaken
+from accounts.list_sending import UnfitMessage
 from accounts.migrating import MigrationError
 from accounts.opening import open_accounts, operator_name
 from accounts.settings import CommandSettings
@@ -33,6 +36,7 @@ _EXPECTED: Final = (
     InvalidAddress,
     MigrationError,
     TokenProblem,
+    UnfitMessage,
     UnknownAccount,
     UnknownToken,
 )
@@ -95,6 +99,9 @@ def parser() -> ArgumentParser:
     log = _add(subjects, "audit", audit.show, "who did what, newest first")
     log.add_argument("--account", help=_ACCOUNT)
     log.add_argument("--newest", type=int, default=50, help="how many entries (default: %(default)s)")
+
+    add_list_words(partial(_add, _subject(subjects, "list", "the mailing list: its readers, and messages to them")))
+    add_mail_words(partial(_add, _subject(subjects, "mail", "mails that wait to be sent, or were given up")))
 
     of_migrations = _subject(subjects, "migrate", "bring the database to a version")
     up = _subject_command(of_migrations, "up", "bring it to this version's tables, or to a revision")

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, upd
 from accounts.database import Database
 from accounts.tables.base import now
 from accounts.tables.mail import OutboxMail
+from accounts.tables.mailing_list import ListMessage
 
 _random: Final = SystemRandom()
 
@@ -162,7 +163,17 @@ class Outbox:
         async with self._database.write() as session:
             await session.execute(
                 delete(OutboxMail)
-                .where(OutboxMail.state.in_(("sent", "dropped")), OutboxMail.created_at < before)
+                .where(
+                    OutboxMail.state.in_(("sent", "dropped")),
+                    OutboxMail.created_at < before,
+                    # Who has had a message of which not all mails are queued yet must be known until they are.
+                    or_(
+                        OutboxMail.list_message_id.is_(None),
+                        OutboxMail.list_message_id.in_(
+                            select(ListMessage.id).where(ListMessage.completed_at.is_not(None))
+                        ),
+                    ),
+                )
                 .execution_options(synchronize_session=False)
             )
 

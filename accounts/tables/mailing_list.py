@@ -54,10 +54,12 @@ class ListMessage(Base):
 
     Attributes:
         id: Random.
-        digest: SHA-256 of the message, 32 bytes; unique, so that the same command run twice sends it once.
+        digest: SHA-256 of the message, 32 bytes; unique, so that the same command run twice sends it once. Of one
+            that is meant to be sent again, with its id.
         subject: Its subject.
         text: Its words, in Markdown.
-        created_at: When its mails were put into the queue.
+        created_at: When it was given to be sent.
+        completed_at: When all of its mails were in the queue; None where that goes on, or was broken off.
     """
 
     __tablename__ = "list_messages"
@@ -67,3 +69,4 @@ class ListMessage(Base):
     subject: Mapped[str] = mapped_column(String(200))
     text: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(200), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("completed_at", MOMENT),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_list_messages")),
         sa.UniqueConstraint("digest", name=op.f("uq_list_messages_digest")),
     )
