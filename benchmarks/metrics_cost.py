@@ -1,4 +1,4 @@
-"""What metrics and logs cost a request: the gateway with them and without, turn and turn about in one run.
+"""What metrics, logs and traces cost a request: the gateway with each and without, turn and turn about in one run.
 
     python -m benchmarks.metrics_cost
 
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.collector import collecting
 from tests.support.fake_backend import FakeBackend
 from tests.support.gateway import MODEL, PREDICT, TOKEN
 from tests.support.pictures import encoded, quadrants
@@ -28,10 +29,14 @@ ROUNDS = 15
 REQUESTS = 40
 
 QUIET = {"SPORTVISION_LOG_LEVEL": "warning"}
+TRACING = {"SPORTVISION_TRACING": "true", "SPORTVISION_METRICS": "false", **QUIET}
 SIDES = {
     "nothing": {"SPORTVISION_METRICS": "false", **QUIET},
     "metrics": {"SPORTVISION_METRICS": "true", **QUIET},
     "metrics and JSON logs": {"SPORTVISION_METRICS": "true", "SPORTVISION_LOG_FORMAT": "json"},
+    "traces, of no request": {**TRACING, "SPORTVISION_TRACING_SAMPLE_RATIO": "0"},
+    "traces, of one in ten": {**TRACING, "SPORTVISION_TRACING_SAMPLE_RATIO": "0.1"},
+    "traces, of every request": {**TRACING, "SPORTVISION_TRACING_SAMPLE_RATIO": "1"},
 }
 
 
@@ -41,6 +46,7 @@ class Side:
     def __init__(self, process: int, client: httpx.AsyncClient) -> None:
         self._process = process
         self._client = client
+        self._spent = self._cpu_seconds()
         self.cpu: list[float] = []
         self.waited: list[float] = []
 
@@ -48,13 +54,14 @@ class Side:
         """Send one request after the other, and note what one took on average and in the median."""
         files = None if picture is None else {"file": picture}
         waited = []
-        before = self._cpu_seconds()
         for _ in range(REQUESTS):
             started = time.perf_counter()
             answer = await self._client.request(method, path, files=files)
             waited.append(time.perf_counter() - started)
             answer.raise_for_status()
-        self.cpu.append((self._cpu_seconds() - before) / REQUESTS)
+        # From turn to turn: traces are sent whenever the time has come.
+        before, self._spent = self._spent, self._cpu_seconds()
+        self.cpu.append((self._spent - before) / REQUESTS)
         self.waited.append(statistics.median(waited))
 
     def _cpu_seconds(self) -> float:
@@ -107,12 +114,16 @@ async def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         async with FakeBackend() as backend, contextlib.AsyncExitStack() as stack:
+            collector = stack.enter_context(collecting())
+            sink = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}"}
             backend.add_version(MODEL, 1, height=224, width=224)
             for what, (method, path, content) in cases.items():
                 sides = {
                     name: await stack.enter_async_context(
                         running(
-                            changes, backend.target, Path(folder) / f"{what}-{name}.log".replace(" ", "-")
+                            changes | sink,
+                            backend.target,
+                            Path(folder) / f"{what}-{name}.log".replace(" ", "-"),
                         )
                     )
                     for name, changes in SIDES.items()

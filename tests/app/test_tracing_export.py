@@ -1,14 +1,10 @@
 """Traces on their way out of `python -m app`, to a collector that this test plays."""
 
 import asyncio
-import queue
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -17,46 +13,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from app.tracing import opentelemetry
+from tests.support.collector import collecting
 from tests.support.fake_backend import FakeBackend
 from tests.support.gateway import PREDICT, TOKEN
 from tests.support.pictures import grey_jpeg
 from tests.support.processes import ROOT, free_port, listens, running_module, wait_until
-
-
-class Collector(ThreadingHTTPServer):
-    """Takes traces over OTLP/HTTP."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.requests: queue.Queue[tuple[str, str, bytes]] = queue.Queue()
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.requests.put((self.path, self.headers["Content-Type"], body))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def collecting() -> Iterator[Collector]:
-    with Collector() as collector:
-        thread = threading.Thread(target=collector.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield collector
-        finally:
-            collector.shutdown()
-            thread.join()
 
 
 async def test_what_was_traced_has_reached_the_collector_when_the_gateway_has_ended(
