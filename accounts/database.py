@@ -172,8 +172,10 @@ def away_when_unreachable() -> Iterator[None]:
         if not _is_away(error):
             raise
         raise DatabaseAway(_message(error.orig or error)) from error
-    except (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         # Raised while a connection is made, where SQLAlchemy does not wrap it.
+        if isinstance(error, asyncpg.PostgresError) and not _means_away(error):
+            raise
         raise DatabaseAway(_message(error)) from error
 
 
@@ -190,10 +192,17 @@ def _is_away(error: DBAPIError) -> bool:
     if isinstance(error, OperationalError):
         # SQLite: locked, unable to open, disk I/O error. What is wrong with the statement is operational there too.
         return not any(word in str(error.orig) for word in ("no such", "syntax error", "already exists"))
-    # asyncpg's own classes, by SQLSTATE: 08 connection, 53 resources, 57 operator intervention, 55P03 lock, 25006
-    # a standby (https://www.postgresql.org/docs/current/errcodes-appendix.html).
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return state[:2] in {"08", "53", "57"} or state in {"55P03", "25006"}
+    return _means_away(error.orig)
+
+
+def _means_away(error: object) -> bool:
+    """Whether PostgreSQL's SQLSTATE says that it cannot be used, whatever the statement.
+
+    08 connection, 28 authorization, 3D no such database, 53 resources, 57 operator intervention, 55000 takes no
+    connections, 55P03 lock, 25006 a standby (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+    """
+    state = getattr(error, "sqlstate", None) or ""
+    return state[:2] in {"08", "28", "3D", "53", "57"} or state in {"55000", "55P03", "25006"}
 
 
 def _connect_arguments(kind: Kind, timeout: float) -> dict[str, Any]:

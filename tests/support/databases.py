@@ -13,12 +13,14 @@ A test that takes `database_url` or `database` runs twice, on SQLite and on Post
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,6 +37,7 @@ POSTGRES_URL = "SPORTVISION_TEST_POSTGRES_URL"
 REDIS_URL = "SPORTVISION_TEST_REDIS_URL"
 REQUIRE = "SPORTVISION_TEST_REQUIRE_SERVERS"
 START_SECONDS = 60
+_POSTGRES_FOLDERS = "/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin"
 
 _LEFT_OUT = pytest.StashKey[dict[str, list[str]]]()
 
@@ -66,7 +69,8 @@ def _served(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes
         try:
             yield process
         finally:
-            process.terminate()
+            # PostgreSQL would wait for its clients at SIGTERM.
+            process.send_signal(signal.SIGINT)
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
@@ -95,12 +99,18 @@ def _folder(name: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-@contextmanager
-def running_postgres(initdb: str, postgres: str) -> Iterator[str]:
-    """A PostgreSQL of its own; gives the URL of its first database."""
-    with _folder("postgres") as folder:
-        data = folder / "data"
+class OwnPostgres:
+    """A PostgreSQL of its own, which a test may stop and start.
+
+    Attributes:
+        url: URL of its first database.
+    """
+
+    def __init__(self, folder: Path, initdb: str, postgres: str) -> None:
+        self.url = f"postgresql://tests@/postgres?host={folder}"
+        self._folder = folder
         who = _unprivileged(folder)
+        data = folder / "data"
         made = subprocess.run(
             [
                 *who,
@@ -125,11 +135,29 @@ def running_postgres(initdb: str, postgres: str) -> Iterator[str]:
         # It is thrown away, so nothing needs to reach the disk.
         lax = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"]
         settings = [f"unix_socket_directories={folder}", "listen_addresses=", "shared_buffers=32MB", *lax]
-        command = [*who, postgres, "-D", str(data), *(part for one in settings for part in ("-c", one))]
-        with _served(command, folder) as process:
-            url = f"postgresql://tests@/postgres?host={folder}"
-            _wait_for(lambda: asyncio.run(_run_on(url, "SELECT 1")), process, folder)
-            yield url
+        self._command = [*who, postgres, "-D", str(data), *(part for one in settings for part in ("-c", one))]
+        self._serving = ExitStack()
+
+    def start(self) -> None:
+        """Serve, and wait until it answers."""
+        process = self._serving.enter_context(_served(self._command, self._folder))
+        _wait_for(lambda: _run_on_in_thread(self.url, "SELECT 1"), process, self._folder)
+
+    def stop(self) -> None:
+        """Cut every connection, and be gone."""
+        self._serving.close()
+
+
+@contextmanager
+def running_postgres(initdb: str, postgres: str) -> Iterator[OwnPostgres]:
+    """A PostgreSQL of its own, until the block ends."""
+    with _folder("postgres") as folder:
+        server = OwnPostgres(folder, initdb, postgres)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 @contextmanager
@@ -156,15 +184,24 @@ def _leave_out(request: pytest.FixtureRequest, what: str, how: str) -> NoReturn:
 @pytest.fixture(scope="session")
 def _postgres() -> Iterator[str | None]:
     given = os.environ.get(POSTGRES_URL)
-    folders = "/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin"
-    initdb, postgres = _binary("initdb", *folders), _binary("postgres", *folders)
+    initdb, postgres = (_binary(name, *_POSTGRES_FOLDERS) for name in ("initdb", "postgres"))
     if given:
         yield given
     elif initdb and postgres:
-        with running_postgres(initdb, postgres) as url:
-            yield url
+        with running_postgres(initdb, postgres) as server:
+            yield server.url
     else:
         yield None
+
+
+@contextmanager
+def own_postgres(request: pytest.FixtureRequest) -> Iterator[OwnPostgres]:
+    """A PostgreSQL for one test that stops it; the test is left out where there are no binaries."""
+    initdb, postgres = (_binary(name, *_POSTGRES_FOLDERS) for name in ("initdb", "postgres"))
+    if not (initdb and postgres):
+        _leave_out(request, "A PostgreSQL that may be stopped", "Install one (apt-get install postgresql).")
+    with running_postgres(initdb, postgres) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -206,6 +243,12 @@ async def _run_on(server: str, *statements: str) -> None:
             await connection.execute(statement)
     finally:
         await connection.close()
+
+
+def _run_on_in_thread(server: str, *statements: str) -> None:
+    # A test that starts a server may have an event loop of its own in this thread.
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, _run_on(server, *statements)).result()
 
 
 @contextmanager
