@@ -1,4 +1,4 @@
-"""What an operator does with the mailing list: send a message to it, take it out of the database, keep people off it."""
+"""Sending a message to all who are on the mailing list, and counting and naming them, for an operator."""
 
 import hashlib
 import uuid

@@ -11,7 +11,6 @@ from fastapi import Depends, Request
 from accounts.addresses import EmailAddress
 from accounts.asking_limits import AskingLimits
 from accounts.limits import open_limiter
-from accounts.links import LinkKeys
 from accounts.mail.clerk import MailUrls
 from accounts.mail.opening import at_work, make_worker
 from accounts.mail.worker import MailWorker
@@ -36,7 +35,6 @@ class SelfService:
 
     Attributes:
         accounts: Accounts and tokens.
-        link_keys: Make the secrets of links.
         sign_up: Signing up and in.
         mailing_list: The mailing list.
         limits: How often mails can be asked for.
@@ -45,7 +43,6 @@ class SelfService:
     """
 
     accounts: Accounts
-    link_keys: LinkKeys
     sign_up: SignUp
     mailing_list: MailingList
     limits: AskingLimits
@@ -72,8 +69,7 @@ async def open_self_service(settings: Settings, accounts: Accounts) -> AsyncIter
     """
     base = settings.public_url or f"http://127.0.0.1:{settings.port}"
     urls = MailUrls(base + CONFIRM_ACCOUNT, base + CONFIRM_SUBSCRIPTION, base + UNSUBSCRIBE)
-    secret, previous = settings.secret_key_bytes, settings.previous_secret_key_bytes
-    keys = LinkKeys(secret, previous)
+    keys = accounts.link_keys
     link_lifetime = timedelta(hours=settings.link_hours)
     redis_url = settings.redis_url
     async with AsyncExitStack() as stack:
@@ -88,7 +84,6 @@ async def open_self_service(settings: Settings, accounts: Accounts) -> AsyncIter
         await stack.enter_async_context(at_work(worker))
         yield SelfService(
             accounts=accounts,
-            link_keys=keys,
             sign_up=SignUp(
                 accounts.database,
                 keys,
@@ -101,7 +96,7 @@ async def open_self_service(settings: Settings, accounts: Accounts) -> AsyncIter
             mailing_list=MailingList(accounts.database, keys, link_lifetime=link_lifetime),
             limits=AskingLimits(
                 limiter,
-                secret,
+                settings.secret_key_bytes,
                 per_address=settings.mails_per_address_per_hour,
                 per_network=settings.mails_per_network_per_hour,
             ),

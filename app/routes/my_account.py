@@ -78,7 +78,7 @@ async def delete_my_account(mine: MyAccount, self_service: SelfServiceDep) -> No
     """
     with as_problems():
         async with self_service.accounts.database.write() as session:
-            await erase(session, self_service.link_keys, mine, Actor.account(mine), now())
+            await erase(session, self_service.accounts.link_keys, mine, Actor.account(mine), now())
     await self_service.accounts.news.tell(mine)
 
 
@@ -94,7 +94,9 @@ async def export_my_account(
     """Collect all that is kept of the account and its address."""
     with as_problems():
         async with self_service.accounts.database.write() as session:
-            export = await export_everything(session, self_service.link_keys, mine, Actor.account(mine))
+            export = await export_everything(
+                session, self_service.accounts.link_keys, mine, Actor.account(mine)
+            )
     response.headers["Content-Disposition"] = 'attachment; filename="sport-vision-account.json"'
     return ExportAnswer.model_validate(export)
 
