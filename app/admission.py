@@ -4,7 +4,7 @@ A request that is refused in a millisecond can be sent again, elsewhere or later
 gateway can do makes all others slower until every caller has given up, and the work was for nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from app.errors import ServiceUnavailable
@@ -34,15 +34,24 @@ class Admission:
         max_upload_bytes: Bytes for all their uploads.
         retry_after: Seconds that those who are refused are told to wait.
         recorder: Is told of every change, and of those who are refused.
+        decoding_full: Says whether as many pictures wait for decoding as may: one that is read only to be refused
+            there costs time that those who wait could use.
     """
 
     def __init__(
-        self, *, max_in_flight: int, max_upload_bytes: int, retry_after: int, recorder: Recorder
+        self,
+        *,
+        max_in_flight: int,
+        max_upload_bytes: int,
+        retry_after: int,
+        recorder: Recorder,
+        decoding_full: Callable[[], bool] = lambda: False,
     ) -> None:
         self._max_in_flight = max_in_flight
         self._max_upload_bytes = max_upload_bytes
         self._retry_after = retry_after
         self._recorder = recorder
+        self._decoding_full = decoding_full
         self.in_flight = 0
         self.upload_bytes = 0
 
@@ -60,6 +69,8 @@ class Admission:
             raise self._refusal("in_flight", "as many pictures as it takes on at a time")
         if self.upload_bytes + upload_bytes > self._max_upload_bytes:
             raise self._refusal("upload_memory", "uploads up to the memory that it has for them")
+        if self._decoding_full():
+            raise self._refusal("decode_queue", "as many pictures waiting for decoding as it takes on")
         self._change(1, upload_bytes)
         place = Place(self, upload_bytes)
         try:

@@ -162,6 +162,11 @@ class DecodePool:
             self._give_up(job)
             raise
 
+    @property
+    def full(self) -> bool:
+        """Whether a picture that came now would be refused."""
+        return self._pending >= self._capacity
+
     def _take_on(self) -> None:
         with self._lock:
             # Jobs that were given up are hulls without a picture, gone as soon as a thread comes to them. Yet they

@@ -150,6 +150,7 @@ async def open_services(
                 max_upload_bytes=settings.max_upload_memory_bytes,
                 retry_after=settings.retry_after_seconds,
                 recorder=recorder,
+                decoding_full=lambda: pool.full,
             ),
             token_check=TokenCheck(token.get_secret_value() for token in settings.tokens),
             accounts=accounts,

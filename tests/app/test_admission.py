@@ -138,3 +138,20 @@ async def upload(
     )
     writer.write(head.encode())
     return reader, writer
+
+
+def test_nothing_is_let_in_while_decoding_takes_no_more() -> None:
+    full = True
+    bound = Admission(
+        max_in_flight=2,
+        max_upload_bytes=100,
+        retry_after=5,
+        recorder=Recorder(),
+        decoding_full=lambda: full,
+    )
+    with pytest.raises(ServiceUnavailable, match="waiting for decoding") as caught, bound.let_in(1):
+        pass
+    assert caught.value.headers == {"Retry-After": "5"}
+    full = False
+    with bound.let_in(1):
+        pass
