@@ -39,14 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        if options.command == "publish":
-            return _publish(options)
         return asyncio.run(_until_told_to_stop(options))
-    except RolloutError as error:
-        print(error, file=sys.stderr)
-        return _FAILED
     except (KeyboardInterrupt, asyncio.CancelledError):
-        print("Stopped.", file=sys.stderr)
+        _say("Stopped.")
         return _FAILED
 
 
@@ -55,12 +50,24 @@ async def _until_told_to_stop(options: argparse.Namespace) -> int:
     assert task is not None  # noqa: S101 (a coroutine that runs has one)
     # As at Ctrl-C: what was begun is taken back.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    match options.command:
-        case "check":
-            return await _check(options)
-        case "status":
-            return await _status(options)
-    return await _move(options)
+    return await perform(options)
+
+
+async def perform(options: argparse.Namespace) -> int:
+    """Do what the command line asks for.
+
+    Args:
+        options: What `arguments.parser` read.
+
+    Returns:
+        The exit status, see `main`.
+    """
+    commands = {"check": _check, "publish": _publish, "status": _status}
+    try:
+        return await commands.get(options.command, _move)(options)
+    except RolloutError as error:
+        _say(str(error))
+        return _FAILED
 
 
 def _say(text: str) -> None:
@@ -104,10 +111,10 @@ async def _check(options: argparse.Namespace) -> int:
     return _NOT_GOOD if wrong else _GOOD
 
 
-def _publish(options: argparse.Namespace) -> int:
+async def _publish(options: argparse.Namespace) -> int:
     directory = options.models / _model_name(options)
-    place = publish(options.version_dir, directory, options.version)
-    print(place)
+    # Here and now: nothing else waits, and a first Ctrl-C or SIGTERM lets it come to its end.
+    print(publish(options.version_dir, directory, options.version))
     return _GOOD
 
 

@@ -1,0 +1,309 @@
+"""`python -m rollout` by its words: what it prints, what it writes, and its exit status."""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from rollout.arguments import parser
+from rollout.cli import main, perform
+from tests.rollout.rolling_backend import MODEL, RollingBackend
+from tests.rollout.test_moving import CONFIG
+from tests.rollout.test_publishing import version
+from tests.support.fake_backend import FakeBackend, Method
+from tests.support.pictures import encoded, grey_jpeg, quadrants
+
+CLASSES = (("74", "Baseball"), ("76", "Cricket"), ("289", "Lacrosse"), ("66", "Skiing"))
+
+
+async def run(*arguments: object) -> int:
+    return await perform(parser().parse_args([str(one) for one in arguments]))
+
+
+def run_sync(arguments: Sequence[str]) -> int:
+    return main(arguments)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for level in range(0, 256, 16):
+        (folder / f"{level:03}.jpg").write_bytes(grey_jpeg(level))
+    (folder / "quadrants.png").write_bytes(encoded(quadrants(), "PNG"))
+    (folder / ".hidden").write_bytes(b"left out")
+    return folder
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[FakeBackend]:
+    async with FakeBackend() as fake:
+        fake.add_version(MODEL, 3, height=48, width=32, classes=CLASSES)
+        fake.labels[MODEL, "stable"] = 3
+        yield fake
+
+
+@pytest.fixture
+async def candidate() -> AsyncIterator[FakeBackend]:
+    async with FakeBackend() as fake:
+        fake.add_version(MODEL, 4, height=24, width=24, classes=CLASSES)
+        yield fake
+
+
+def checking(running: FakeBackend, candidate: FakeBackend, pictures: Path) -> list[object]:
+    # Two fakes in one busy loop: their times say nothing.
+    where = ["--candidate", candidate.target, "--against", running.target, "--max-slower", 1000]
+    return ["check", *where, "--model", MODEL, "--pictures", pictures]
+
+
+async def test_alike_is_good_enough(
+    running: FakeBackend, candidate: FakeBackend, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run(*checking(running, candidate, pictures), "--label", "stable") == 0
+    shown = capsys.readouterr().out
+    assert f"{MODEL}: version 4 against 3, 17 pictures" in shown
+    assert "100.00%" in shown
+    assert shown.rstrip().endswith("Good enough.")
+    # Three are shown beforehand, and each version sees them at its own size.
+    assert len(running.received) == len(candidate.received) == 20
+    assert {one.images.shape for one in candidate.received} == {(1, 24, 24, 3)}
+
+
+async def test_json_in_place_of_the_table_and_as_a_file(
+    running: FakeBackend, candidate: FakeBackend, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run(*checking(running, candidate, pictures), "--json", "-", "--limit", 5) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["pictures"], found["top1_agreement"], found["failures"]) == (5, 1.0, [])
+    assert found["candidate"]["p95_ms"] > 0
+    assert found["slower"]["p50_ms"] == pytest.approx(
+        found["candidate"]["p50_ms"] / found["running"]["p50_ms"], abs=0.001
+    )
+    report = pictures.parent / "report.json"
+    assert await run(*checking(running, candidate, pictures), "--json", report) == 0
+    assert json.loads(report.read_text("utf-8"))["pictures"] == 17
+    assert await run(*checking(running, candidate, pictures), "--json", pictures / "no" / "where") == 2
+
+
+async def test_another_first_answer_is_counted_and_named(
+    running: FakeBackend, candidate: FakeBackend, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    candidate.add_version(MODEL, 4, classes=(*CLASSES[:2], CLASSES[3], CLASSES[2]))
+    assert await run(*checking(running, candidate, pictures)) == 1
+    shown = capsys.readouterr().out
+    # The lighter half of sixteen greys is another class.
+    assert f"{9 / 17:.2%}" in shown
+    assert "NOT GOOD ENOUGH: top-1 agreement 0.5294 is below 0.9 (--min-top1)" in shown
+    assert "Another first answer, for instance: 128.jpg, 144.jpg" in shown
+    lenient = ["--min-top1", 0.4, "--min-top3", 0.1, "--max-difference", 1]
+    assert await run(*checking(running, candidate, pictures), *lenient) == 0
+
+
+async def test_pictures_that_it_cannot_answer_are_errors(
+    running: FakeBackend, candidate: FakeBackend, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import grpc
+
+    candidate.fail(Method.PREDICT, grpc.StatusCode.INTERNAL, "the graph is broken")
+    assert await run(*checking(running, candidate, pictures)) == 1
+    assert "no picture was answered by both" in capsys.readouterr().out
+    candidate.fail(Method.PREDICT, grpc.StatusCode.INTERNAL, "the graph is broken", times=4)
+    assert await run(*checking(running, candidate, pictures)) == 1
+    shown = capsys.readouterr().out
+    assert "it failed on 1 pictures (--max-errors): 000.jpg: INTERNAL: the graph is broken" in shown
+    candidate.fail(Method.PREDICT, grpc.StatusCode.INTERNAL, "the graph is broken", times=4)
+    assert await run(*checking(running, candidate, pictures), "--max-errors", 1) == 0
+
+
+async def test_a_slower_version_is_not_good_enough(
+    running: FakeBackend, candidate: FakeBackend, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [one if one != 1000 else 0.000001 for one in checking(running, candidate, pictures)]
+    assert await run(*arguments) == 1
+    assert "its 95th percentile is" in capsys.readouterr().out
+
+
+async def test_files_that_are_no_pictures_are_passed_over(
+    running: FakeBackend, candidate: FakeBackend, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pictures / "readme.txt").write_text("words")
+    assert await run(*checking(running, candidate, pictures)) == 0
+    shown = capsys.readouterr().out
+    assert "17 pictures, 1 unreadable" in shown
+    assert "Not read: readme.txt: The file is not a picture" in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("empty", "holds no files"),
+        ("nothing", "is no folder"),
+        ("unreadable", "None of the 1 files"),
+        ("label", "has no label nope"),
+        ("model", "has no latest version of other"),
+        ("away", "has no latest version"),
+    ],
+)
+async def test_what_cannot_be_compared_is_said(
+    running: FakeBackend,
+    candidate: FakeBackend,
+    pictures: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: str,
+    words: str,
+) -> None:
+    arguments = checking(running, candidate, pictures)
+    other = pictures.parent / "other"
+    if change in {"empty", "unreadable"}:
+        other.mkdir()
+    match change:
+        case "empty" | "nothing":
+            arguments[-1] = other
+        case "unreadable":
+            (other / "x.jpg").write_bytes(b"\xff\xd8 no picture")
+            arguments[-1] = other
+        case "label":
+            arguments += ["--label", "nope"]
+        case "model":
+            arguments[arguments.index(MODEL)] = "other"
+        case "away":
+            await candidate.stop()
+    assert await run(*arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+async def test_a_version_that_lacks_outputs_is_refused(
+    running: FakeBackend, candidate: FakeBackend, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    types = {"skates": (("Ice hockey", "1"),), "boots": (("Skiing", "2"),)}
+    running.add_product_version(MODEL, 3, types=types)
+    candidate.add_version(MODEL, 4, classes=[("skates", "skates"), ("boots", "boots")])
+    assert await run(*checking(running, candidate, pictures)) == 1
+    assert "it lacks the outputs group_names, group_probabilities, group_sports" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["check", "--against", "127.0.0.1:1", "--pictures", str(tmp_path), "--model", "m"]
+    assert run_sync([*arguments, "--version-dir", str(tmp_path)]) == 2
+    assert "is no SavedModel" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "card", "name"),
+    [
+        ("models/tennis/4", None, "tennis"),
+        ("run/export", {"model": "tennis"}, "tennis"),
+        ("run/export", {"model": 7}, None),
+        ("run/export", None, None),
+    ],
+)
+def test_the_models_name_is_in_the_card_or_in_the_place(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    path: str,
+    card: dict[str, object] | None,
+    name: str | None,
+) -> None:
+    source = version(tmp_path / path)
+    if card:
+        (source / "card.json").write_text(json.dumps(card))
+    status = run_sync(["publish", "--version-dir", str(source), "--models", str(tmp_path / "to")])
+    shown = capsys.readouterr()
+    if name:
+        number = "4" if path.endswith("4") else "1"
+        assert (status, shown.out.strip()) == (0, str(tmp_path / "to" / name / number))
+    else:
+        assert status == 2
+        assert "give --model NAME" in shown.err
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[RollingBackend]:
+    (tmp_path / "models.config").write_text(CONFIG, "utf-8")
+    async with RollingBackend() as made:
+        made.serve(3, stable=3, canary=3)
+        yield made
+
+
+async def test_promote_status_and_rollback(
+    server: RollingBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--model", MODEL, "--config", tmp_path / "models.config", "--target", server.target]
+    assert await run("promote", "--version", 4, *where) == 0
+    assert "Done: canary = 3, previous = 3, stable = 4 on 1 model server(s)." in capsys.readouterr().err
+    assert await run("status", *where) == 0
+    lines = capsys.readouterr().out.split("\n")
+    assert [line.split() for line in lines[1:3]] == [
+        ["4", "AVAILABLE", "stable"],
+        ["3", "AVAILABLE", "canary,", "previous"],
+    ]
+    assert await run("rollback", *where) == 0
+    assert server.labelled() == {"stable": 3, "canary": 3}
+    capsys.readouterr()
+    assert await run("status", *where, "--json") == 0
+    (standing,) = json.loads(capsys.readouterr().out)["servers"]
+    assert standing["labels"] == {"stable": 3, "canary": 3}
+
+
+async def test_status_says_where_servers_differ(
+    server: RollingBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with RollingBackend() as other:
+        other.serve(3, 4, stable=4)
+        targets = ["--target", server.target, "--target", other.target, "--target", "127.0.0.1:1"]
+        assert await run("status", "--model", MODEL, "--config", tmp_path / "models.config", *targets) == 1
+        shown = capsys.readouterr().out
+        assert "127.0.0.1:1 does not answer: UNAVAILABLE" in shown
+        assert "The servers have different versions" in shown
+        assert f"{other.target} has the labels stable = 4, not canary = 3, stable = 3." in shown
+        # Without a file, the first server is the measure.
+        assert await run("status", "--model", MODEL, *targets[:4]) == 1
+
+
+async def test_what_cannot_be_done_says_why(
+    server: RollingBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ["--config", tmp_path / "models.config"]
+    where = [*config, "--target", server.target]
+    assert await run("promote", "--version", 4, "--model", "other", *where) == 2
+    assert "names no model 'other'; its models: sport_classifier" in capsys.readouterr().err
+    assert await run("promote", "--version", 4, "--model", MODEL, *config, "--file-only") == 2
+    assert "First: promote --label canary" in capsys.readouterr().err
+    assert await run("rollback", "--model", MODEL, *where) == 2
+    assert "has no version to take the label 'stable' back to" in capsys.readouterr().err
+    assert await run("status", "--model", MODEL, "--target", "x") == 2
+    assert "is no model server's address" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "required: command"),
+        (["promote", "--model", "m"], "required: --version, --config"),
+        (["promote", "--model", "m", "--config", "f", "--version", "1"], "--target --file-only is required"),
+        (["promote", "--version", "0"], "a version is a whole number from 1 up"),
+        (["promote", "--label", "previous"], "is where rollback goes"),
+        (["promote", "--label", 'a"b'], "a label is made of"),
+        (["check", "--min-top1", "90"], "from 0 to 1"),
+        (["check", "--max-slower", "0"], "above zero"),
+        (["check", "--against", "a:1", "--pictures", "p"], "--version-dir --candidate is required"),
+    ],
+)
+def test_a_wrong_command_line_is_explained(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run_sync(arguments)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_the_command_never_imports_tensorflow() -> None:
+    import subprocess
+
+    from tests.support.processes import ROOT
+
+    probe = "import sys, rollout.cli; sys.exit('tensorflow' in sys.modules or 'app' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", probe], cwd=ROOT, check=False).returncode == 0
