@@ -71,7 +71,10 @@ def make_worker(settings: MailSettings, database: Database, keys: LinkKeys, urls
         Outbox(database, outbox_rules(settings)),
         MailClerk(database, keys, sender, urls),
         make_sender(settings),
-        Pace(attempt=timedelta(seconds=settings.smtp_timeout_seconds)),
+        Pace(
+            look_every=timedelta(seconds=settings.mail_poll_seconds),
+            attempt=timedelta(seconds=settings.smtp_timeout_seconds),
+        ),
     )
 
 

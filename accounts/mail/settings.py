@@ -60,6 +60,13 @@ class MailSettings(BaseModel):
     smtp_timeout_seconds: Annotated[
         float, Field(gt=0, le=300, description="For one mail; beyond it, it is tried again later.")
     ] = 30.0
+    mail_poll_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="How often a gateway looks for mails that other processes have queued. Its own go out at once.",
+        ),
+    ] = 5.0
     mail_give_up_hours: Annotated[
         float,
         Field(

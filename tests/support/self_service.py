@@ -69,6 +69,7 @@ def self_service_settings(database_url: str, folder: Path, **changes: object) ->
         "mail_folder": folder,
         "public_url": PUBLIC_URL,
         "mails_per_network_per_hour": 1000,
+        "mail_poll_seconds": 0.1,
         **changes,
     }
     return gateway_settings("127.0.0.1:1", **values)
