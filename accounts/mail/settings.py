@@ -64,7 +64,7 @@ class MailSettings(BaseModel):
         float,
         Field(
             gt=0,
-            description="How often a gateway looks for mails that other processes have queued. Its own go out at once.",
+            description="How often a gateway looks for mails that others have queued; its own go out at once.",
         ),
     ] = 5.0
     mail_give_up_hours: Annotated[
