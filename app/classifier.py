@@ -1,19 +1,22 @@
 """From the bytes of a picture to the model's ranking: the path that every picture endpoint shares."""
 
+import itertools
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.deadline import HEADER, by_deadline
-from app.decoding import DecodePool
-from app.errors import DeadlineExceeded, ModelServerFailed, ServiceUnavailable
+from app.decoding import Decoded, DecodePool, together
+from app.errors import DeadlineExceeded, ModelServerFailed, Problem, ServiceUnavailable
 from app.metrics.recorder import Recorder
 from app.rankings import AnswerForm, RankedT
 from app.served_model import INPUT, SIGNATURE, LiveVersion, ServedModel
+from app.timings import Spent, Timings
 from app.tracing.tracing import Tracing
 from proto_client import (
     CircuitOpen,
@@ -31,15 +34,6 @@ from proto_client import (
 
 # A swap of versions costs one second look; two swaps within one picture are beyond what a server does.
 _LOOKS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Where a picture's time went, in seconds."""
-
-    queue: float
-    decode: float
-    inference: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +55,10 @@ class Classification(Generic[RankedT]):
     timings: Timings
     image: NDArray[np.uint8]
     label: str = "stable"
+
+
+#: What came of one picture among several.
+Outcome: TypeAlias = Classification[RankedT] | Problem
 
 
 class PictureClassifier(Generic[RankedT]):
@@ -104,11 +102,31 @@ class PictureClassifier(Generic[RankedT]):
             app.errors.Problem: The picture cannot be read, or no answer came; each kind is a subclass of its own.
                 The cause of one is `ModelNotFound` where the version is gone.
         """
+        (outcome,) = await self.classify_all((picture,), deadline=deadline)
+        if isinstance(outcome, Problem):
+            raise outcome
+        return outcome
+
+    async def classify_all(
+        self, pictures: Sequence[bytes], *, deadline: float | None = None
+    ) -> list[Outcome[RankedT]]:
+        """Do the same with several pictures, which go to the model in one call.
+
+        Args:
+            pictures: The picture files, at least one.
+            deadline: As for `classify`, of all of them.
+
+        Returns:
+            For each picture, in order, what the model says; or the problem, where the picture cannot be read.
+
+        Raises:
+            app.errors.Problem: No answer came for any.
+        """
         begun = time.perf_counter()
         if deadline is None:
             deadline = begun + self._timeout
         try:
-            return await self._classify(picture, deadline)
+            return await self._classify(pictures, deadline)
         except (TimeoutError, ModelDeadlineExceeded) as error:
             raise DeadlineExceeded(
                 f"No answer came within {max(0.0, deadline - begun):.3g} seconds of the upload's end. Send the "
@@ -116,30 +134,32 @@ class PictureClassifier(Generic[RankedT]):
                 "it can."
             ) from error
 
-    async def _classify(self, picture: bytes, deadline: float) -> Classification[RankedT]:
-        """Do what `classify` does.
+    async def _classify(self, pictures: Sequence[bytes], deadline: float) -> list[Outcome[RankedT]]:
+        """Do what `classify_all` does.
 
         Raises:
             TimeoutError: The deadline passed before the model was asked.
             ModelDeadlineExceeded: The deadline passed before the model answered.
         """
-        queue = decode = inference = 0.0
+        spent = Spent(len(pictures))
         live = await by_deadline(self.served.live(), deadline)
         gone: ModelNotFound | SignatureMismatch | None = None
         for _ in range(_LOOKS):
             with self._tracing.stage("decode", self.served.name):
                 # The thread that decodes cannot be stopped, but nobody waits for it; what still queues is dropped.
-                decoded = await by_deadline(
-                    self._pool.decode(picture, height=live.height, width=live.width), deadline
-                )
-            queue += decoded.queue_seconds
-            decode += decoded.decode_seconds
-            self._recorder.stage("queue", self.served.name, decoded.queue_seconds)
-            self._recorder.stage("decode", self.served.name, decoded.decode_seconds)
+                found = await by_deadline(self._pool.decode_all(pictures, live.height, live.width), deadline)
+            readable = [one for one in found if not isinstance(one, Problem)]
+            for number, one in enumerate(found):
+                if not isinstance(one, Problem):
+                    spent.decoded(number, one)
+                    self._recorder.stage("queue", self.served.name, one.queue_seconds)
+                    self._recorder.stage("decode", self.served.name, one.decode_seconds)
+            if not readable:
+                return [one for one in found if isinstance(one, Problem)]
             started = time.perf_counter()
             try:
                 with self._tracing.stage("inference", self.served.name):
-                    prediction = await self._predict(decoded.image[np.newaxis], live, deadline - started)
+                    prediction = await self._predict(together(readable), live, deadline - started)
             except (ModelNotFound, SignatureMismatch) as error:
                 # Another version is live, or the same number has another input since the server was started anew.
                 gone = error
@@ -147,21 +167,26 @@ class PictureClassifier(Generic[RankedT]):
                 continue
             finally:
                 taken = time.perf_counter() - started
-                inference += taken
+                spent.inference += taken
                 self._recorder.stage("inference", self.served.name, taken)
-            ranking = self._form.read({name: rows[0] for name, rows in prediction.outputs.items()})
-            return Classification(
-                ranking,
-                self.served.name,
-                prediction.version,
-                Timings(queue, decode, inference),
-                decoded.image,
-            )
+            rows = itertools.count()
+            return [
+                one
+                if isinstance(one, Problem)
+                else self._read(prediction, next(rows), one, spent.timings(number))
+                for number, one in enumerate(found)
+            ]
         raise ServiceUnavailable(
             f"The versions of {self.served.name} changed faster than the picture could be classified. "
             "Send it again.",
             retry_after=self._retry_after,
         ) from gone
+
+    def _read(
+        self, prediction: Prediction, row: int, decoded: Decoded, timings: Timings
+    ) -> Classification[RankedT]:
+        ranking = self._form.read({name: rows[row] for name, rows in prediction.outputs.items()})
+        return Classification(ranking, self.served.name, prediction.version, timings, decoded.image)
 
     async def _predict(self, images: np.ndarray, live: LiveVersion, seconds_left: float) -> Prediction:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, Self
@@ -10,7 +11,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import CorruptPicture, ServiceUnavailable, TooManyPixels, UnsupportedPicture
+from app.errors import CorruptPicture, Problem, ServiceUnavailable, TooManyPixels, UnsupportedPicture
 from app.metrics.recorder import Recorder
 from preprocessing import (
     CorruptPictureError,
@@ -48,6 +49,13 @@ class Decoded:
     image: NDArray[np.uint8]
     queue_seconds: float
     decode_seconds: float
+
+
+def together(decoded: Sequence[Decoded]) -> NDArray[np.uint8]:
+    """Put pictures of one size into one array, uint8 [pictures, height, width, 3]; a single one is not copied."""
+    if len(decoded) == 1:
+        return decoded[0].image[np.newaxis]
+    return np.stack([one.image for one in decoded])
 
 
 @dataclass(slots=True)
@@ -97,6 +105,7 @@ class DecodePool:
         inline_pixels: int = 0,
     ) -> None:
         self._inline_pixels = min(inline_pixels, max_pixels)
+        self._workers = workers
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         self._capacity = workers + queue
         self._max_pixels = max_pixels
@@ -115,8 +124,45 @@ class DecodePool:
     def __exit__(self, *_: object) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    async def decode(self, picture: bytes, *, height: int, width: int) -> Decoded:
+    async def decode_all(self, pictures: Sequence[bytes], height: int, width: int) -> list[Decoded | Problem]:
+        """Decode pictures to the given size; as many at a time as there are threads, for others wait too.
+
+        Returns:
+            For each picture, in order, what it is, or what is wrong with it.
+
+        Raises:
+            ServiceUnavailable: As many pictures wait as may.
+        """
+        found: list[Decoded | Problem] = []
+        if len(pictures) == 1:
+            found.append(await self._decode_or_tell(pictures[0], height, width, at_once=True))
+        else:
+            for start in range(0, len(pictures), self._workers):
+                some = pictures[start : start + self._workers]
+                # In threads, all of them: together small ones too would hold up the event loop.
+                decoding = (self._decode_or_tell(one, height, width, at_once=False) for one in some)
+                found += await asyncio.gather(*decoding)
+        for one in found:
+            if isinstance(one, ServiceUnavailable):
+                raise one
+        return found
+
+    async def _decode_or_tell(
+        self, picture: bytes, height: int, width: int, *, at_once: bool
+    ) -> Decoded | Problem:
+        try:
+            return await self.decode(picture, height=height, width=width, at_once=at_once)
+        except (ServiceUnavailable, UnsupportedPicture, TooManyPixels, CorruptPicture) as problem:
+            return problem
+
+    async def decode(self, picture: bytes, *, height: int, width: int, at_once: bool = True) -> Decoded:
         """Decode a picture to the given size.
+
+        Args:
+            picture: The picture file.
+            height: Rows of the result.
+            width: Columns of the result.
+            at_once: Decode it without a thread where it is small.
 
         Raises:
             ServiceUnavailable: As many pictures wait as may.
@@ -125,7 +171,8 @@ class DecodePool:
             CorruptPicture: Truncated or damaged.
         """
         try:
-            return self._decode_at_once(picture, height, width) or await self._queue(picture, height, width)
+            small = self._decode_at_once(picture, height, width) if at_once else None
+            return small or await self._queue(picture, height, width)
         except NotAPictureError as error:
             raise UnsupportedPicture(str(error)) from error
         except TooManyPixelsError as error:

@@ -133,6 +133,16 @@ class DeadlineExceeded(Problem):
     status, slug, title = 504, "deadline-exceeded", "The answer did not come in time"
 
 
+def problem_members(problem: Problem) -> dict[str, Any]:
+    """The members of a problem where it stands inside of an answer, for one of several things that were asked."""
+    return {
+        "type": _TYPE_PREFIX + problem.slug,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+    }
+
+
 def problem_response(problem: Problem, request_id: str | None) -> JSONResponse:
     """Turn a problem into its HTTP answer."""
     return _response(

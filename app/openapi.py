@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from app.errors import PROBLEM_MEDIA_TYPE
 from app.schemas import ProblemDetails
-from app.upload import FIELD
+from app.upload import FIELD, FIELD_OF_MANY
 from preprocessing import ACCEPTED_FORMATS
 
 _MEANINGS = {
@@ -24,28 +24,25 @@ _MEANINGS = {
     504: "The answer did not come in time.",
 }
 
-#: The request body of every picture endpoint. `format: binary` is what makes SDK generators take a file.
-PICTURE_UPLOAD: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "title": "PictureUpload",
-                    "type": "object",
-                    "required": [FIELD],
-                    "properties": {
-                        FIELD: {
-                            "type": "string",
-                            "format": "binary",
-                            "description": f"The picture: {', '.join(ACCEPTED_FORMATS)}.",
-                        }
-                    },
-                }
-            }
-        },
-    }
+# `format: binary` is what makes SDK generators take a file.
+_PICTURE: Final = {
+    "type": "string",
+    "format": "binary",
+    "description": f"The picture: {', '.join(ACCEPTED_FORMATS)}.",
 }
+
+
+def _upload(title: str, field: str, schema: dict[str, Any]) -> dict[str, Any]:
+    form = {"title": title, "type": "object", "required": [field], "properties": {field: schema}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
+
+
+#: The request body of every picture endpoint.
+PICTURE_UPLOAD: Final = _upload("PictureUpload", FIELD, _PICTURE)
+#: That of every batch form.
+PICTURES_UPLOAD: Final = _upload(
+    "PicturesUpload", FIELD_OF_MANY, {"type": "array", "minItems": 1, "items": _PICTURE}
+)
 
 
 #: What answers of limited endpoints carry. Without limits in the caller's plan they are not there.

@@ -97,6 +97,14 @@ class Settings(
     retry_after_seconds: Annotated[int, Field(ge=1, description="What a 503 tells the caller to wait.")] = 2
 
     max_upload_bytes: Annotated[int, Field(gt=0, description="Limit of the whole request body.")] = 20_000_000
+    max_batch_pictures: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Pictures in one request of the batch form; no more than the model server's max_batch_size "
+            "(serving_config/batching.config), or it refuses them.",
+        ),
+    ] = 32
     upload_timeout_seconds: Annotated[
         float, Field(gt=0, description="For the whole request body to come in; beyond it, 408.")
     ] = 30.0

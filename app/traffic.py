@@ -2,12 +2,13 @@
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from typing import Final, Generic, Literal
 
 from fastapi import BackgroundTasks
 
-from app.classifier import Classification, PictureClassifier
-from app.errors import ModelServerFailed, ServiceUnavailable
+from app.classifier import Classification, Outcome, PictureClassifier
+from app.errors import ModelServerFailed, Problem, ServiceUnavailable
 from app.metrics.recorder import CanaryMiss, Recorder
 from app.rankings import RankedT
 from app.served_model import ServedModel, UnusableModelError
@@ -61,26 +62,29 @@ class LabelledClassifier(Generic[RankedT]):
         """The version that all get."""
         return self._stable.served
 
-    async def classify(
-        self, picture: bytes, label: ModelLabel | None = None, *, deadline: float | None = None
-    ) -> Classification[RankedT]:
-        """Classify a picture.
+    async def classify_all(
+        self, pictures: Sequence[bytes], label: ModelLabel | None = None, *, deadline: float | None = None
+    ) -> list[Outcome[RankedT]]:
+        """Classify the pictures of a request; the same version answers for all of them.
 
         Args:
-            picture: The picture file.
+            pictures: The picture files, at least one.
             label: Which version the caller asks for; None leaves it to the shares.
             deadline: When the answer must be there, by `time.perf_counter`; None gives it the usual time.
 
+        Returns:
+            See `PictureClassifier.classify_all`.
+
         Raises:
-            app.errors.Problem: See `PictureClassifier.classify`.
+            app.errors.Problem: See `PictureClassifier.classify_all`.
         """
         if deadline is None:
             deadline = time.perf_counter() + self._timeout
         if label == "canary" or (label is None and self._share.takes_next()):
-            tried = await self._try_canary(picture, deadline)
+            tried = await self._try_canary(pictures, deadline)
             if tried is not None:
                 return self._answered(tried, "canary")
-        return self._answered(await self._stable.classify(picture, deadline=deadline), "stable")
+        return self._answered(await self._stable.classify_all(pictures, deadline=deadline), "stable")
 
     def shadow_later(self, later: BackgroundTasks, picture: bytes, answer: Classification[RankedT]) -> None:
         """Have a second version see the picture too, if it belongs to the share.
@@ -94,18 +98,22 @@ class LabelledClassifier(Generic[RankedT]):
         if self._shadow is not None and answer.label == "stable" and self._shadow.wants_next():
             later.add_task(self._shadow.offer, picture, answer)
 
-    def _answered(
-        self, classification: Classification[RankedT], label: ModelLabel
-    ) -> Classification[RankedT]:
-        self._recorder.answered(model=classification.model, label=label)
-        return dataclasses.replace(classification, label=label)
+    def _answered(self, outcomes: list[Outcome[RankedT]], label: ModelLabel) -> list[Outcome[RankedT]]:
+        labelled: list[Outcome[RankedT]] = []
+        for outcome in outcomes:
+            if isinstance(outcome, Problem):
+                labelled.append(outcome)
+                continue
+            self._recorder.answered(model=outcome.model, label=label)
+            labelled.append(dataclasses.replace(outcome, label=label))
+        return labelled
 
-    async def _try_canary(self, picture: bytes, deadline: float) -> Classification[RankedT] | None:
+    async def _try_canary(self, pictures: Sequence[bytes], deadline: float) -> list[Outcome[RankedT]] | None:
         served = self._canary.served
         missed: CanaryMiss = "absent"
         if await served.if_there() is not None:
             try:
-                return await self._canary.classify(picture, deadline=deadline)
+                return await self._canary.classify_all(pictures, deadline=deadline)
             except ModelServerFailed:
                 missed = "failed"
             except ServiceUnavailable as problem:

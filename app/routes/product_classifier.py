@@ -3,6 +3,9 @@
 from fastapi import Request, Response
 
 from accounts.tokens.scopes import Scope
+from app.batch_schemas import PictureProblem, ProductPicture, ProductPredictions
+from app.errors import Problem, problem_members
+from app.openapi import PICTURES_UPLOAD
 from app.picture_endpoint import (
     DEFAULT_TOP_K,
     Threshold,
@@ -10,6 +13,7 @@ from app.picture_endpoint import (
     picture_operation,
     picture_router,
     rank_upload,
+    rank_uploads,
 )
 from app.rankings import RankedType, likeliest
 from app.schemas import ProductPrediction, ProductProbability, SportsGroupProbability
@@ -39,6 +43,41 @@ async def predict_product(
     """
     ranking = await rank_upload(request, response, services, services.product_classifier)
     return ProductPrediction(data=[_product(ranked) for ranked in likeliest(ranking, top_k, threshold)])
+
+
+@router.post(
+    "/productclassifier/predict/batch/",
+    **picture_operation(
+        "predict_product_batch", "Which sport product is in each of several pictures?", PICTURES_UPLOAD
+    ),
+)
+async def predict_product_batch(
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    top_k: TopK = DEFAULT_TOP_K,
+    threshold: Threshold = 0.0,
+) -> ProductPredictions:
+    """Name the likeliest types of product of each picture, in the order of the pictures.
+
+    The field `files` comes once for each picture. They go to the model together, so that one version answers for all
+    of them. A picture that cannot be read has a problem in its place, and the others have their answers all the same;
+    the status is then still 200.
+
+    The headers are those of the single form. In `Server-Timing`, `queue` and `decode` are sums over the pictures.
+    """
+    outcomes = await rank_uploads(request, response, services, services.product_classifier)
+    return ProductPredictions(
+        data=[
+            ProductPicture(predictions=None, problem=PictureProblem(**problem_members(outcome)))
+            if isinstance(outcome, Problem)
+            else ProductPicture(
+                predictions=[_product(ranked) for ranked in likeliest(outcome, top_k, threshold)],
+                problem=None,
+            )
+            for outcome in outcomes
+        ]
+    )
 
 
 def _product(ranked: RankedType) -> ProductProbability:

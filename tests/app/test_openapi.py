@@ -37,7 +37,9 @@ def test_every_operation_has_a_plain_name_and_a_summary(document: dict[str, Any]
         "list_product_types",
         "list_sports",
         "predict_product",
+        "predict_product_batch",
         "predict_sport",
+        "predict_sport_batch",
         "search_sports",
     ]
     assert all(operation["summary"] for operation in operations)
@@ -51,7 +53,9 @@ def test_the_token_is_a_bearer_scheme_of_the_endpoints_that_need_one_alone(docum
         for operation in operations.values()
         if "security" in operation
     }
-    assert secured == {path: [{"token": []}] for path in (*PATHS, "/usage")}
+    assert secured == {
+        path: [{"token": []}] for path in (*PATHS, *(f"{path}batch/" for path in PATHS), "/usage")
+    }
 
 
 @pytest.mark.parametrize("path", PATHS)

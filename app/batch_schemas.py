@@ -1,0 +1,98 @@
+"""The bodies of answers to several pictures at once."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from app.schemas import ProductProbability, SportProbability
+
+
+class PictureProblem(BaseModel):
+    """What is wrong with one picture among several, as RFC 9457 names it; the others have their answers."""
+
+    type: Annotated[str, Field(description="Stable name of the problem.")]
+    title: Annotated[str, Field(description="The problem's kind, in a few words.")]
+    status: Annotated[int, Field(description="The HTTP status that the picture alone would have had.")]
+    detail: Annotated[str, Field(description="What is wrong with this picture, and what to change.")]
+
+
+_PROBLEM: JsonDict = {
+    "type": "urn:sportvision:problem:unsupported-picture",
+    "title": "The file is not a picture in a supported format",
+    "status": 415,
+    "detail": "The file is a PDF file, which is not read here. Send one of: JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF.",
+}
+_Problem = Annotated[
+    PictureProblem | None, Field(description="What is wrong with the picture; null where it has an answer.")
+]
+
+
+class SportPicture(BaseModel):
+    """The answer to one picture: the sports that it may show, or what is wrong with it."""
+
+    predictions: Annotated[
+        list[SportProbability] | None,
+        Field(description="The likeliest sports, highest probability first; null where there is a problem."),
+    ]
+    problem: _Problem
+
+
+class SportPredictions(BaseModel):
+    """An answer for every picture of the request, in its order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "data": [
+                        {
+                            "predictions": [{"id": "74", "name": "Baseball", "probability": 0.9923}],
+                            "problem": None,
+                        },
+                        {"predictions": None, "problem": _PROBLEM},
+                    ]
+                }
+            ]
+        }
+    )
+
+    data: list[SportPicture]
+
+
+class ProductPicture(BaseModel):
+    """The answer to one picture: the types of product that it may show, or what is wrong with it."""
+
+    predictions: Annotated[
+        list[ProductProbability] | None,
+        Field(description="The likeliest types, highest probability first; null where there is a problem."),
+    ]
+    problem: _Problem
+
+
+class ProductPredictions(BaseModel):
+    """An answer for every picture of the request, in its order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "data": [
+                        {
+                            "predictions": [
+                                {
+                                    "type": "skates",
+                                    "probability": 0.9999,
+                                    "sports_list": [{"probability": 1.0, "sports_group": "Inline skating"}],
+                                }
+                            ],
+                            "problem": None,
+                        },
+                        {"predictions": None, "problem": _PROBLEM},
+                    ]
+                }
+            ]
+        }
+    )
+
+    data: list[ProductPicture]
