@@ -96,10 +96,10 @@ class Link:
 
     async def close(self, grace: float | None) -> None:
         """Close all channels."""
-        if self._looking is not None:
-            self._looking.cancel()
-        for task in self._old.values():
+        tasks = [*self._old.values(), *([] if self._looking is None else [self._looking])]
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         channels = [*self._old, *([] if self._channel is None else [self._channel])]
         await asyncio.gather(*(channel.close(grace) for channel in channels))
 

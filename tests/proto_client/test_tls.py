@@ -8,7 +8,6 @@ from pathlib import Path
 import grpc
 import pytest
 import trustme
-from cryptography.hazmat.primitives import serialization
 
 from proto_client import (
     ChannelSettings,
@@ -168,13 +167,10 @@ def test_what_is_wrong_is_told(files: Files, authority: trustme.CA, tmp_path: Pa
     other_key = tmp_path / "other.key"
     other_key.write_bytes(authority.issue_cert("other.test").private_key_pem.bytes())
     locked = tmp_path / "locked.key"
-    private = serialization.load_pem_private_key(files.key.read_bytes(), None)
-    locked.write_bytes(
-        private.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.BestAvailableEncryption(b"secret"),
-        )
+    # The head is enough: it is by this that a password would be asked for.
+    locked.write_text(
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
+        f"DEK-Info: AES-128-CBC,{'0' * 32}\n\n{'A' * 64}\n-----END RSA PRIVATE KEY-----\n"
     )
     for wrong, words in (
         (TlsFiles(ca=tmp_path / "none.pem"), r"The CA file .*none\.pem cannot be read: No such file"),
