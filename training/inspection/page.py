@@ -4,14 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from training import report as evaluation
 from training.inspection import sections
 from training.inspection.findings import findings
 from training.inspection.pieces import Thumbnail
+from training.report.frame import page
 from training.report.markup import Markup, element
-
-# The sheets lie beside the page, which may be opened as a file or from a server.
-_POLICY = "default-src 'none'; img-src data: 'self' file:; style-src 'unsafe-inline'"
 
 
 def write_page(report: Mapping[str, Any], thumbnail: Thumbnail) -> str:
@@ -24,7 +21,6 @@ def write_page(report: Mapping[str, Any], thumbnail: Thumbnail) -> str:
     Returns:
         HTML, complete.
     """
-    title = f"A look at {report['name']}"
     parts: list[tuple[str, str, sections.Section]] = [
         ("unreadable", "What cannot be read", sections.unreadable(report)),
         ("copies", "The same picture more than once", sections.copies(report, thumbnail)),
@@ -34,32 +30,14 @@ def write_page(report: Mapping[str, Any], thumbnail: Thumbnail) -> str:
         ("sizes", "Sizes and formats", sections.sizes(report, thumbnail)),
         ("sheets", "Contact sheets", sections.sheets(report["sheets"])),
     ]
-    style = "".join(
-        path.with_name("page.css").read_text(encoding="utf-8")
-        for path in (Path(evaluation.__file__), Path(__file__))
+    return page(
+        f"A look at {report['name']}",
+        [_key_figures(report), _findings(report)],
+        parts,
+        styles=[Path(__file__).with_name("page.css")],
+        # The sheets lie beside the page, which may be opened as a file or from a server.
+        pictures="data: 'self' file:",
     )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("title", title),
-        element("style", Markup(style)),
-    )
-    body = element(
-        "body",
-        element("header", element("h1", title), _key_figures(report), _findings(report)),
-        element("nav", [element("a", name, href=f"#{key}") for key, name, content in parts if content]),
-        element(
-            "main",
-            [
-                element("section", element("h2", name), content, id=key)
-                for key, name, content in parts
-                if content
-            ],
-        ),
-    )
-    return "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
 
 
 def _key_figures(report: Mapping[str, Any]) -> Markup:

@@ -1,15 +1,13 @@
 """The report as one HTML page: the figures of the JSON, drawn, with pictures, and nothing loaded from elsewhere."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from training.report import galleries, sections
+from training.report.frame import page
 from training.report.markup import Markup, element, join
 from training.report.method import method
 from training.report.pieces import between, percent
-
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def write_page(report: Mapping[str, Any], thumbnail: galleries.Thumbnail | None) -> str:
@@ -38,28 +36,7 @@ def write_page(report: Mapping[str, Any], thumbnail: galleries.Thumbnail | None)
         ("classes", "Class by class", sections.classes(report)),
         ("method", "How this was measured", method(report)),
     ]
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("title", f"Evaluation of {name}"),
-        element("style", Markup(Path(__file__).with_name("page.css").read_text(encoding="utf-8"))),
-    )
-    body = element(
-        "body",
-        element("header", element("h1", f"Evaluation of {name}"), _subtitle(report), _key_figures(report)),
-        element("nav", [element("a", title, href=f"#{key}") for key, title, content in parts if content]),
-        element(
-            "main",
-            [
-                element("section", element("h2", title), content, id=key)
-                for key, title, content in parts
-                if content
-            ],
-        ),
-    )
-    return "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
+    return page(f"Evaluation of {name}", [_subtitle(report), _key_figures(report)], parts, pictures="data:")
 
 
 def _subtitle(report: Mapping[str, Any]) -> Markup:

@@ -7,8 +7,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from training import report
 from training.optimizers import OPTIMIZERS
+from training.report.frame import page
 from training.report.markup import Markup, element, join
 from training.report.pieces import figure, percent, table
 from training.search import drawing
@@ -16,7 +16,6 @@ from training.search.importance import FEWEST, value_of
 from training.search.space import TEXTS
 
 _SEARCHED = {"train": "heads", "finetune": "fine-tuning"}
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def write_page(outcome: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> str:
@@ -38,35 +37,18 @@ def write_page(outcome: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> str
         ("values", "Value by value", _values(outcome, trials)),
         ("table", "All trials", _table(outcome, trials)),
     ]
-    css = [
-        Path(folder).with_name("page.css").read_text(encoding="utf-8")
-        for folder in (report.__file__, __file__)
-    ]
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("title", title),
-        element("style", Markup("\n".join(css))),
-    )
     counts = outcome["trials"]
     subtitle = (
         f"{counts['finished']} trials, {counts['pruned']} of them pruned, {counts['failed']} failed; "
         f"{outcome['seconds']:.0f} s. All figures are of the validation part. The settings were chosen by it, so "
         "they will do a little worse on new pictures; the test part was not asked."
     )
-    shown = [(key, name, content) for key, name, content in parts if content]
-    body = element(
-        "body",
-        element("header", element("h1", title), element("p", subtitle, class_="soft")),
-        element("nav", [element("a", name, href=f"#{key}") for key, name, _ in shown]),
-        element(
-            "main",
-            [element("section", element("h2", name), content, id=key) for key, name, content in shown],
-        ),
+    return page(
+        title,
+        [element("p", subtitle, class_="soft")],
+        parts,
+        styles=[Path(__file__).with_name("page.css")],
     )
-    return "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
 
 
 def _best(outcome: Mapping[str, Any]) -> Markup:
