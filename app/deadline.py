@@ -18,6 +18,10 @@ HEADER: Final = "X-Request-Timeout"
 # Nine digits are thirty years; a limit keeps what could never be meant from being read as a number.
 _SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 
+# The answer has its way to go too, and the head of the request had: so much less is used, as a share and in seconds.
+_MARGIN: Final = 0.1
+_MOST_MARGIN_SECONDS: Final = 0.1
+
 T = TypeVar("T")
 
 #: How the header is described in OpenAPI, for every operation that heeds it.
@@ -38,7 +42,8 @@ class Patience:
 
     Attributes:
         asked: Seconds by the header, counted from the request's head; None where the caller does not say.
-        ends: When they are over, by `time.perf_counter`; infinity where the caller does not say.
+        ends: When the work must end for the answer to be there by then, by `time.perf_counter`; infinity where the
+            caller does not say.
     """
 
     asked: float | None
@@ -53,7 +58,9 @@ class Patience:
         """
         asked = asked_seconds(request.headers)
         began: float = getattr(request.state, BEGAN, None) or time.perf_counter()
-        return cls(asked, math.inf if asked is None else began + asked)
+        if asked is None:
+            return cls(None, math.inf)
+        return cls(asked, began + asked - min(_MARGIN * asked, _MOST_MARGIN_SECONDS))
 
     def within(self, seconds: float) -> float:
         """Return so many seconds, or what is left of the caller's if that is less; it may be below 0."""

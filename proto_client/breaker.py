@@ -15,6 +15,8 @@ from proto_client.errors import CircuitOpen
 __all__ = ["Admission", "Breaker", "BreakerSettings", "BreakerState", "Verdict"]
 
 _SLICES = 10
+# The newest of them, for a server of which all calls fail.
+_NEWEST = 2
 
 
 class BreakerState(enum.StrEnum):
@@ -39,10 +41,10 @@ class BreakerSettings:
 
     Attributes:
         enabled: Whether there is one at all.
-        window: Seconds that are looked back upon. No longer than the usual deadline of a call, or the successes from
-            before a server hung would outweigh, for long, the failures since.
+        window: Seconds that are looked back upon.
         min_calls: With fewer calls in the window it does not open.
-        failure_share: It opens when this share of the window's calls has failed, 0 to 1.
+        failure_share: It opens when this share of the window's calls has failed, 0 to 1; or all of those of its last
+            fifth, so that many good calls from before cannot hide for long that none succeeds any more.
         open_seconds: How long it refuses calls before it lets one through.
         min_wait: A call whose deadline passed counts as failed only if it had at least so many seconds, and no less
             than calls usually take: nobody's short deadline shall close the service to others.
@@ -113,7 +115,8 @@ class Breaker:
         self._failures = 0
         self._open_until = 0.0
         self._probing = False
-        self._seen_dead = False
+        self._heard_dead = False
+        self._heard_back = False
 
     @property
     def state(self) -> BreakerState:
@@ -155,15 +158,17 @@ class Breaker:
     def hear(self, verdict: Verdict) -> None:
         """Take the end of a call that needed no permission, such as the regular look at the versions, as news.
 
-        It opens or closes nothing. But a server that has been heard dead since the breaker opened, and then alive, is
-        worth a probe at once.
+        It opens or closes nothing. But a server that was heard dead and is now heard alive is worth a probe at once.
         """
-        if self._state is not BreakerState.OPEN or verdict is Verdict.NOTHING:
-            return
         if verdict is Verdict.DEAD:
-            self._seen_dead = True
-        elif self._seen_dead:
-            self._open_until = self._clock()
+            self._heard_dead = True
+        elif verdict is Verdict.ALIVE and self._heard_dead:
+            self._heard_dead = False
+            if self._state is BreakerState.OPEN:
+                self._open_until = self._clock()
+            elif self._state is BreakerState.HALF_OPEN:
+                # The probe may have been sent into the void before.
+                self._heard_back = True
 
     def _count(self, failed: bool) -> None:
         number = int(self._clock() * _SLICES / self._settings.window)
@@ -181,18 +186,25 @@ class Breaker:
             return
         newest.failures += 1
         self._failures += 1
-        settings = self._settings
-        if self._calls >= settings.min_calls and self._failures >= settings.failure_share * self._calls:
+        if self._is_bad(self._calls, self._failures, self._settings.failure_share):
+            self._open()
+            return
+        recent = [one for one in window if one.number > number - _NEWEST]
+        if self._is_bad(sum(one.calls for one in recent), sum(one.failures for one in recent), 1):
             self._open()
 
+    def _is_bad(self, calls: int, failures: int, share: float) -> bool:
+        return calls >= self._settings.min_calls and failures >= share * calls
+
     def _open(self) -> None:
-        self._open_until = self._clock() + self._settings.open_seconds
-        self._seen_dead = False
+        self._open_until = self._clock() + (0 if self._heard_back else self._settings.open_seconds)
+        self._heard_back = False
         self._change(BreakerState.OPEN)
 
     def _close(self) -> None:
         self._window.clear()
         self._calls = self._failures = 0
+        self._heard_back = False
         self._change(BreakerState.CLOSED)
 
     def _change(self, state: BreakerState) -> None:

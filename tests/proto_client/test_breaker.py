@@ -52,19 +52,23 @@ def test_what_lies_further_back_than_the_window_does_not_count() -> None:
     assert scene.breaker.state is CLOSED
 
 
-def test_after_a_thousand_good_calls_a_server_that_hangs_is_seen_within_the_window() -> None:
-    scene = Scene(window=10)
+def test_after_a_thousand_good_calls_a_server_that_hangs_is_seen_with_the_first_deadlines() -> None:
+    scene = Scene(window=10, min_calls=5)
     scene.call(*[ALIVE] * 1000, every=0.01)
-    # Ten seconds later, all who waited get their deadlines.
-    scene.clock.turn(10)
-    scene.call(*[DEAD] * 5)
+    # Two seconds later, those who waited get their deadlines.
+    scene.clock.turn(2)
+    scene.call(*[DEAD] * 4)
+    assert scene.breaker.state is CLOSED
+    scene.call(DEAD)
     assert scene.breaker.state is OPEN
 
 
-def test_a_short_fault_among_many_calls_does_not_open_it() -> None:
+def test_short_and_partial_faults_among_many_calls_do_not_open_it() -> None:
     scene = Scene(window=10)
     scene.call(*[ALIVE] * 500, every=0.01)
-    scene.call(*[DEAD] * 400, every=0.01)
+    scene.call(*[DEAD] * 90, every=0.01)
+    assert scene.breaker.state is CLOSED
+    scene.call(*[ALIVE, DEAD, ALIVE] * 300, every=0.01)
     assert scene.breaker.state is CLOSED
 
 
@@ -169,6 +173,17 @@ def test_small_questions_neither_open_nor_close_it() -> None:
     scene.breaker.hear(NOTHING)
     scene.breaker.hear(ALIVE)
     assert scene.breaker.state is OPEN
+
+
+def test_that_it_is_back_is_not_forgotten_for_a_probe_sent_into_the_void() -> None:
+    scene = Scene(open_seconds=60)
+    scene.open()
+    scene.breaker.hear(DEAD)
+    scene.clock.turn(60)
+    probe = scene.breaker.admit()
+    scene.breaker.hear(ALIVE)
+    scene.breaker.record(probe, DEAD)
+    assert scene.breaker.admit().probe
 
 
 def test_recovery_takes_no_longer_than_the_open_time_once_calls_succeed() -> None:
