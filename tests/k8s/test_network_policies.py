@@ -96,9 +96,6 @@ def test_exactly_the_flows_that_are_needed(name: str) -> None:
     needed = set(NEEDED)
     if any("models-bucket" in policy["metadata"]["name"] for policy in of_kind(name, "NetworkPolicy")):
         needed |= TO_THE_BUCKET
-    if any(pod == "gateway-canary" for pod, _, _ in pods(name)):
-        as_canary = {"gateway": "gateway-canary"}
-        needed |= {(as_canary.get(a, a), as_canary.get(b, b), port) for a, b, port in needed}
     assert flows(name) == needed
 
 

@@ -9,11 +9,14 @@ from pydantic import SecretStr
 
 from app.main import create_app
 from app.settings import Settings
+from app.traffic_settings import CANARY_LABEL
+from rollout.config_file import ConfigFile
 from tests.k8s.manifests import K8S, NAMES, main_container, of_kind, one, pods, selects
 from tests.k8s.metrics_table import documented_metrics, metrics_in
 
 WITH_AUTOSCALERS = [name for name in NAMES if of_kind(name, "HorizontalPodAutoscaler")]
 WITH_INGRESS = [name for name in NAMES if of_kind(name, "Ingress")]
+WITH_CANARY = ["canary", "everything"]
 # Of the app's routes, those that are nobody's business outside.
 INSIDE = {"/healthz", "/readyz", "/metrics"}
 
@@ -134,14 +137,18 @@ def test_the_way_in_leads_to_the_gateway_and_by_tls(name: str) -> None:
         assert backend["port"]["name"] in {port["name"] for port in service["spec"]["ports"]}
 
 
-def test_the_canarys_pods_differ_from_the_others_in_their_label_alone() -> None:
-    stable = one("canary", "Deployment", "gateway")["spec"]
-    canary = one("canary", "Deployment", "gateway-canary")["spec"]
-    before, after = (main_container(one["template"]["spec"])["env"] for one in (stable, canary))
-    changed = [new for old, new in zip(before, after, strict=True) if old != new]
-    assert changed == [{"name": "SPORTVISION_SPORT_MODEL_LABEL", "value": "canary"}]
-    # Both are behind the service, so their numbers make the share.
-    service = one("canary", "Service", "gateway")["spec"]["selector"]
-    for spec in (stable, canary):
-        assert service.items() <= spec["template"]["metadata"]["labels"].items()
-    assert canary["replicas"] == 1
+@pytest.mark.parametrize("name", WITH_CANARY)
+def test_the_canary_is_a_share_of_every_gateway_and_nothing_else(name: str) -> None:
+    (gateway,) = [one for one in of_kind(name, "Deployment") if one["metadata"]["name"].startswith("gateway")]
+    environment = {
+        one["name"]: one.get("value") for one in main_container(gateway["spec"]["template"]["spec"])["env"]
+    }
+    share = environment.pop("SPORTVISION_SPORT_MODEL_CANARY_SHARE")
+    base = main_container(one("base", "Deployment", "gateway")["spec"]["template"]["spec"])["env"]
+    assert environment == {one["name"]: one.get("value") for one in base}
+    # As the gateway will read it; the others of the trial ask for the label "stable".
+    settings = Settings(tokens=(SecretStr("a-token-for-the-test"),), sport_model_canary_share=share)
+    assert 0 < settings.sport_model_canary_share < 0.5
+    assert environment["SPORTVISION_SPORT_MODEL_LABEL"] == "stable"
+    labels = ConfigFile(K8S.parent / "serving_config" / "models.kubernetes.config").model("sport_classifier")
+    assert CANARY_LABEL in labels.version_labels
