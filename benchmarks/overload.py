@@ -133,7 +133,9 @@ def report(case: Case, found: Found) -> None:
         )
     refused = Counter(one.what for one in found.load.outcomes if one.what != 200)
     waits = [one.seconds for one in found.load.outcomes if one.what == 503]
+    work = [ratio * peak / over for ratio, (peak, over) in zip(ratios, found.cpu, strict=True)]
     print(f"  goodput over peak, median: {statistics.median(ratios):.1%}")
+    print(f"  the same for each second of CPU time that the gateway got: {statistics.median(work):.1%}")
     percentiles = ", ".join(f"p{percent} {found.load.percentile(percent):.2f} s" for percent in (50, 99, 100))
     print(f"  answered {found.load.by_kind[200]}: {percentiles}; others {dict(refused)}")
     print(f"  told of a 503 within {statistics.median(waits) * 1e3:.0f} ms in the median")

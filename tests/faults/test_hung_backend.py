@@ -42,6 +42,21 @@ async def test_every_caller_of_a_hung_one_is_answered_in_time_and_it_may_come_ba
                 await load.more(10)
 
 
+async def test_one_of_two_hangs_and_no_request_fails(tmp_path: Path) -> None:
+    with running_backend(tmp_path) as first, running_backend(tmp_path) as second:
+        async with gateway_process(f"{first.target},{second.target}", tmp_path) as gateway:
+            await gateway.until_ready()
+            async with under_load(lambda: gateway.client) as load:
+                await load.more(50)
+                first.process.send_signal(signal.SIGSTOP)
+                try:
+                    await load.more(200)
+                finally:
+                    first.process.send_signal(signal.SIGCONT)
+                await load.more(50)
+    assert load.failed == 0, load.by_kind
+
+
 async def test_a_slow_one_slows_only_those_who_wait_for_it(tmp_path: Path) -> None:
     with running_backend(tmp_path, "--seconds=0.5", "--places=64") as backend:
         async with gateway_process(backend.target, tmp_path) as gateway:
@@ -102,7 +117,7 @@ async def test_one_that_resets_connections_is_told_as_away(tmp_path: Path) -> No
 
 async def test_one_of_two_resets_connections_and_no_request_fails(tmp_path: Path) -> None:
     with resetting_server() as bad, running_backend(tmp_path) as good:
-        async with gateway_process(f"ipv4:{bad},{good.target}", tmp_path) as gateway:
+        async with gateway_process(f"{bad},{good.target}", tmp_path) as gateway:
             await gateway.until_ready()
             async with under_load(lambda: gateway.client) as load:
                 await load.more(100)

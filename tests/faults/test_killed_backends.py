@@ -10,7 +10,7 @@ from tests.support.load import under_load
 
 async def test_one_of_two_is_killed_and_no_request_fails(tmp_path: Path) -> None:
     with running_backend(tmp_path) as first, running_backend(tmp_path) as second:
-        target = f"ipv4:{first.target},{second.target}"
+        target = f"{first.target},{second.target}"
         async with gateway_process(target, tmp_path) as gateway:
             await gateway.until_ready()
             async with under_load(lambda: gateway.client) as load:
