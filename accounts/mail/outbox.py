@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, update
 
 from accounts.database import Database
+from accounts.links import forget_links
 from accounts.tables.base import now
 from accounts.tables.mail import OutboxMail
 from accounts.tables.mailing_list import ListMessage
@@ -158,7 +159,7 @@ class Outbox:
             return {row[0]: row[1] for row in rows}
 
     async def forget_old(self) -> None:
-        """Remove what was sent or dropped long enough ago, and the addresses in it."""
+        """Remove what was sent or dropped long enough ago, and links that ended then, with the addresses in them."""
         before = self._clock() - self.rules.keep_for
         async with self._database.write() as session:
             await session.execute(
@@ -176,6 +177,8 @@ class Outbox:
                 )
                 .execution_options(synchronize_session=False)
             )
+            # Until then, whoever follows one is told that it is over rather than that there is none.
+            await forget_links(session, before)
 
 
 def _due(moment: datetime) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from accounts.database import Database
 from accounts.mail.outbox import Outbox, OutboxRules, jittered
-from accounts.tables.mail import OutboxMail
+from accounts.tables.mail import Link, OutboxMail
 
 RULES = OutboxRules()
 
@@ -144,6 +144,17 @@ async def test_what_is_sent_or_dropped_is_forgotten_in_time(
     clock.advance(RULES.keep_for + timedelta(seconds=2))
     await outbox.forget_old()
     assert await outbox.counts() == {"failed": 1, "queued": 1}
+
+
+async def test_links_are_forgotten_a_while_after_they_ended(
+    database: Database, outbox: Outbox, clock: Clock
+) -> None:
+    async with database.write() as session:
+        for digest, age in ((b"a" * 32, RULES.keep_for * 1.1), (b"b" * 32, RULES.keep_for * 0.9)):
+            session.add(Link(digest=digest, purpose="test", expires_at=clock() - age))
+    await outbox.forget_old()
+    async with database.read() as session:
+        assert (await session.scalars(select(Link.digest))).all() == [b"b" * 32]
 
 
 def test_pauses_never_overflow() -> None:
