@@ -54,15 +54,18 @@ def development_tokens() -> list[str]:
 def model_server_command(port: int) -> list[str]:
     """The flags are those of tensorflow_model_server, but for --base_path_map."""
     config = ROOT / "serving_config"
+    models = Path(os.environ.get("MODEL_CONFIG", config / "models.config")).resolve()
     return [
         *(sys.executable, "-m", "model_server"),
         f"--port={port}",
-        f"--model_config_file={config / 'models.config'}",
+        f"--model_config_file={models}",
         f"--base_path_map=/models={ROOT / 'models'}",
         "--enable_batching",
         f"--batching_parameters_file={config / 'batching.config'}",
         "--file_system_poll_wait_seconds=1",
         "--model_config_file_poll_wait_seconds=5",
+        # At a start no version is loaded yet.
+        "--allow_version_labels_for_unavailable_models",
         "--grpc_max_threads=64",
         "--max_num_load_retries=0",
     ]
