@@ -70,8 +70,7 @@ _OTHER_MEANINGS: Final = {
     403: "The token is good, but not for this, or the account is switched off.",
     404: "There is no such link or token.",
     410: "The link has expired, or was followed already.",
-    415: "The body is not JSON.",
-    422: "The body is not as it must be.",
+    422: "The body or a parameter is not as it must be.",
     429: "Too many mails to this address, or too many requests from this network, within an hour; the header "
     "Retry-After says when to try again.",
     503: "The database is away; the header Retry-After says when to try again.",

@@ -51,7 +51,7 @@ async def sign_up(
     operation_id="get_account_confirmation",
     summary="Look at a mailed link",
     response_model=Confirmation,
-    responses=account_problem_responses(404, 410, 503) | {200: OR_A_PAGE},
+    responses=account_problem_responses(404, 410, 422, 503) | {200: OR_A_PAGE},
 )
 async def get_account_confirmation(
     request: Request, response: Response, link: LinkSecret, self_service: SelfServiceDep

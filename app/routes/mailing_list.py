@@ -48,7 +48,7 @@ async def subscribe(
     operation_id="get_subscription_confirmation",
     summary="Look at a mailed link",
     response_model=Confirmation,
-    responses=account_problem_responses(404, 410, 503) | {200: OR_A_PAGE},
+    responses=account_problem_responses(404, 410, 422, 503) | {200: OR_A_PAGE},
 )
 async def get_subscription_confirmation(
     request: Request, response: Response, link: LinkSecret, self_service: SelfServiceDep
@@ -73,7 +73,7 @@ async def get_subscription_confirmation(
     operation_id="confirm_subscription",
     summary="Follow a mailed link",
     response_model=Subscribed,
-    responses=account_problem_responses(404, 410, 503) | {200: OR_A_PAGE},
+    responses=account_problem_responses(404, 410, 422, 503) | {200: OR_A_PAGE},
 )
 async def confirm_subscription(
     request: Request, link: LinkSecret, self_service: SelfServiceDep
@@ -91,7 +91,7 @@ async def confirm_subscription(
     operation_id="get_unsubscribe_link",
     summary="Look at an unsubscribe link",
     response_model=UnsubscribeLink,
-    responses=account_problem_responses(404) | {200: OR_A_PAGE},
+    responses=account_problem_responses(404, 422) | {200: OR_A_PAGE},
 )
 async def get_unsubscribe_link(
     request: Request, link: LinkSecret, self_service: SelfServiceDep
@@ -111,7 +111,7 @@ async def get_unsubscribe_link(
     operation_id="unsubscribe",
     summary="Leave the mailing list",
     response_model=Unsubscribed,
-    responses=account_problem_responses(404, 503) | {200: OR_A_PAGE},
+    responses=account_problem_responses(404, 422, 503) | {200: OR_A_PAGE},
 )
 async def unsubscribe(
     request: Request, link: LinkSecret, self_service: SelfServiceDep

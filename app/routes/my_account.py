@@ -178,7 +178,7 @@ async def rotate_my_token(
     operation_id="revoke_my_token",
     summary="Revoke a token",
     status_code=204,
-    responses=account_problem_responses(401, 403, 404, 503),
+    responses=account_problem_responses(401, 403, 404, 422, 503),
 )
 async def revoke_my_token(mine: MyAccount, token_id: TokenId, self_service: SelfServiceDep) -> None:
     """Take a token back for good; that of this request, too. It takes effect everywhere within seconds."""
