@@ -58,6 +58,11 @@ async def test_calls_go_to_both_in_turn(servers: tuple[FakeBackend, FakeBackend]
     assert all(one != two for one, two in itertools.pairwise(answers))
 
 
+async def test_a_name_is_looked_up_by_grpc(servers: tuple[FakeBackend, FakeBackend]) -> None:
+    async with ModelServerClient(f"dns:///localhost:{servers[1].port}", check_signatures=False) as client:
+        assert await predict(client) == 2
+
+
 async def test_one_that_hangs_up_in_the_middle_of_many_calls_fails_none(
     servers: tuple[FakeBackend, FakeBackend],
 ) -> None:
