@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from accounts.addresses import EmailAddress
 from accounts.asking_limits import AskingLimits
-from accounts.limits import open_limiter
+from accounts.limits import Limiter
 from accounts.mail.clerk import MailUrls
 from accounts.mail.opening import at_work, make_worker
 from accounts.mail.worker import MailWorker
@@ -61,7 +61,9 @@ class SelfService:
 
 
 @asynccontextmanager
-async def open_self_service(settings: Settings, accounts: Accounts) -> AsyncIterator[SelfService]:
+async def open_self_service(
+    settings: Settings, accounts: Accounts, limiter: Limiter
+) -> AsyncIterator[SelfService]:
     """Open it; mails are sent until the block ends.
 
     Raises:
@@ -71,15 +73,7 @@ async def open_self_service(settings: Settings, accounts: Accounts) -> AsyncIter
     urls = MailUrls(base + CONFIRM_ACCOUNT, base + CONFIRM_SUBSCRIPTION, base + UNSUBSCRIBE)
     keys = accounts.link_keys
     link_lifetime = timedelta(hours=settings.link_hours)
-    redis_url = settings.redis_url
     async with AsyncExitStack() as stack:
-        limiter = await stack.enter_async_context(
-            open_limiter(
-                None if redis_url is None else redis_url.get_secret_value(),
-                on_failure=settings.limits_on_failure,
-                timeout_seconds=settings.limits_timeout_seconds,
-            )
-        )
         worker = make_worker(settings, accounts.database, keys, urls)
         await stack.enter_async_context(at_work(worker))
         yield SelfService(
