@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training.card import LOW_EVIDENCE
+from training.report.chart import spelt, svg
 from training.report.markup import Markup, element
 
 _WIDTH = 640
@@ -25,7 +26,7 @@ def class_bars(rows: Sequence[Mapping[str, Any]], part_names: Sequence[str], tit
     reach = _WIDTH - _NAMES - _COUNTS
     height = _PITCH * len(rows) + 4
     edge = _NAMES + reach * LOW_EVIDENCE / most
-    marks = [element("line", x1=_spelt(edge), x2=_spelt(edge), y1=0, y2=height, class_="guide")]
+    marks = [element("line", x1=spelt(edge), x2=spelt(edge), y1=0, y2=height, class_="guide")]
     for number, row in enumerate(rows):
         top = 2 + _PITCH * number
         base = top + _BAR - 1.5
@@ -38,16 +39,16 @@ def class_bars(rows: Sequence[Mapping[str, Any]], part_names: Sequence[str], tit
                 element(
                     "rect",
                     element("title", f"{row['label']}: {row['pictures']}" + (f" ({told})" if told else "")),
-                    x=_spelt(left),
+                    x=spelt(left),
                     y=top,
-                    width=_spelt(width),
+                    width=spelt(width),
                     height=_BAR,
                     class_=class_ + (" thin" if row["low_evidence"] and not piece else ""),
                 )
             )
             left += width
-        marks.append(element("text", row["pictures"], x=_spelt(left + 6), y=base))
-    return _svg(marks, title, height)
+        marks.append(element("text", row["pictures"], x=spelt(left + 6), y=base))
+    return svg(marks, title, height, _WIDTH)
 
 
 def _pieces(row: Mapping[str, Any], part_names: Sequence[str]) -> list[tuple[str, int]]:
@@ -71,30 +72,22 @@ def histogram(bins: Sequence[Mapping[str, Any]], title: str) -> Markup:
     marks = []
     for number, one in enumerate(bins):
         tall = 150 * one["pictures"] / most
-        middle = _spelt(pitch * (number + 0.5))
+        middle = spelt(pitch * (number + 0.5))
         span = f"{one['from']}–{one['below'] - 1}" if one["below"] else f"{one['from']} up"
         marks.append(
             element(
                 "rect",
                 element("title", f"{span} pixels: {one['pictures']}"),
-                x=_spelt(pitch * number + 3),
-                y=_spelt(floor - tall),
-                width=_spelt(pitch - 6),
-                height=_spelt(tall),
+                x=spelt(pitch * number + 3),
+                y=spelt(floor - tall),
+                width=spelt(pitch - 6),
+                height=spelt(tall),
                 class_="bar",
             )
         )
         marks.append(
-            element("text", f"{one['pictures']:,}", x=middle, y=_spelt(floor - tall - 5), class_="axis")
+            element("text", f"{one['pictures']:,}", x=middle, y=spelt(floor - tall - 5), class_="axis")
         )
         marks.append(element("text", span, x=middle, y=floor + 15, class_="axis"))
     marks.append(element("text", "pixels of the short side", x=_WIDTH / 2, y=floor + 33, class_="axis"))
-    return _svg(marks, title, floor + 38)
-
-
-def _svg(marks: Sequence[Markup], title: str, height: float) -> Markup:
-    return element("svg", list(marks), viewBox=f"0 0 {_WIDTH} {height}", role="img", aria_label=title)
-
-
-def _spelt(value: float) -> str:
-    return f"{value:.1f}"
+    return svg(marks, title, floor + 38, _WIDTH)

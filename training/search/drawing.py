@@ -7,13 +7,12 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from training.report.chart import TOP, WIDTH, Axis, Chart, spelt, svg
 from training.report.markup import Markup, element
-from training.report.plots import Axis
 from training.search.importance import value_of
 from training.search.space import TEXTS
 
-_WIDTH, _HEIGHT = 440, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 12, 40
+_HEIGHT = 260
 _BAR = 22
 # The share of trials whose loss the axis shows; the worst would press all others together.
 _SHOWN = 0.85
@@ -39,30 +38,31 @@ def history(trials: Sequence[FrozenTrial]) -> Markup:
             lowest = trial.value
         if math.isfinite(lowest):
             best.append((trial.number, lowest))
-    marks = [_line(best, x, y, "curve")]
-    return _plot(x, y, marks + _dots(trials, x, y, lambda trial: float(trial.number)), "Loss by trial")
+    chart = Chart(x, y, _HEIGHT)
+    dots = _dots(trials, chart, lambda trial: float(trial.number))
+    return chart.drawn([chart.line(best, "curve"), *dots], "Loss by trial")
 
 
 def curves(trials: Sequence[FrozenTrial]) -> Markup:
     """Draw the loss of each trial by epoch or pass."""
     y = loss_axis(trials)
     last = max([2, *(step for trial in trials for step in trial.intermediate_values)])
-    x = _linear("epoch", 0, last, whole=True)
+    chart = Chart(_linear("epoch", 0, last, whole=True), y, _HEIGHT)
     marks = [
-        _line(sorted(trial.intermediate_values.items()), x, y, _class_of(trial, "line"))
+        chart.line(sorted(trial.intermediate_values.items()), _class_of(trial, "line"))
         for trial in trials
         if trial.intermediate_values
     ]
-    return _plot(x, y, marks, "Loss by epoch, a line for each trial")
+    return chart.drawn(marks, "Loss by epoch, a line for each trial")
 
 
 def slice_of(name: str, trials: Sequence[FrozenTrial]) -> Markup:
     """Draw the loss over the values of one parameter, for the trials that have it."""
     having = [trial for trial in trials if name in trial.params]
-    x = _axis_of(name, having[-1].distributions[name])
+    chart = Chart(_axis_of(name, having[-1].distributions[name]), loss_axis(trials), _HEIGHT)
     places = _places(name, having)
-    marks = _dots(having, x, loss_axis(trials), lambda trial: places[trial.number])
-    return _plot(x, loss_axis(trials), marks, f"Loss by {TEXTS.get(name, name)}")
+    marks = _dots(having, chart, lambda trial: places[trial.number])
+    return chart.drawn(marks, f"Loss by {TEXTS.get(name, name)}")
 
 
 def bars(shares: Mapping[str, float]) -> Markup:
@@ -71,20 +71,20 @@ def bars(shares: Mapping[str, float]) -> Markup:
     highest = max(shares.values())
     marks = []
     for row, (name, share) in enumerate(shares.items()):
-        top = _TOP + _BAR * row
+        top = TOP + _BAR * row
         marks.append(
-            element("text", TEXTS.get(name, name), x=left - 8, y=_spelt(top + 12), class_="name small")
+            element("text", TEXTS.get(name, name), x=left - 8, y=spelt(top + 12), class_="name small")
         )
-        length = (_WIDTH - left - 50) * share / highest
+        length = (WIDTH - left - 50) * share / highest
         marks.append(
-            element("rect", x=left, y=_spelt(top), width=_spelt(length), height=_BAR - 7, class_="dot")
+            element("rect", x=left, y=spelt(top), width=spelt(length), height=_BAR - 7, class_="dot")
         )
         marks.append(
             element(
-                "text", f"{100 * share:.0f}%", x=_spelt(left + length + 6), y=_spelt(top + 12), class_="value"
+                "text", f"{100 * share:.0f}%", x=spelt(left + length + 6), y=spelt(top + 12), class_="value"
             )
         )
-    return _svg(marks, "Importance of each parameter", 2 * _TOP + _BAR * len(shares))
+    return svg(marks, "Importance of each parameter", 2 * TOP + _BAR * len(shares))
 
 
 def spelt_value(name: str, trial: FrozenTrial) -> str:
@@ -147,9 +147,7 @@ def _logarithmic(name: str, low: float, high: float) -> Axis:
     return Axis(name, low, high, [(tick, f"{tick:g}") for tick in inside], math.log10)
 
 
-def _dots(
-    trials: Sequence[FrozenTrial], x: Axis, y: Axis, place: Callable[[FrozenTrial], float]
-) -> list[Markup]:
+def _dots(trials: Sequence[FrozenTrial], chart: Chart, place: Callable[[FrozenTrial], float]) -> list[Markup]:
     marks = []
     # What was not pruned lies on top.
     for trial in sorted(trials, key=lambda trial: trial.state != TrialState.PRUNED):
@@ -157,57 +155,11 @@ def _dots(
         if value is None:
             continue
         state = "pruned" if trial.state == TrialState.PRUNED else "loss"
-        told = ", ".join(f"{TEXTS.get(name, name)} {spelt_value(name, trial)}" for name in trial.params)
-        across, down = _place(place(trial), value, x, y)
-        marks.append(
-            element(
-                "circle",
-                element("title", f"trial {trial.number}, {state} {value:.4f}: {told}"),
-                cx=_spelt(across),
-                cy=_spelt(down),
-                r=4,
-                class_=_class_of(trial, "dot"),
-            )
-        )
+        settings = ", ".join(f"{TEXTS.get(name, name)} {spelt_value(name, trial)}" for name in trial.params)
+        told = f"trial {trial.number}, {state} {value:.4f}: {settings}"
+        marks.append(chart.dot((place(trial), value), told, class_=_class_of(trial, "dot")))
     return marks
 
 
 def _class_of(trial: FrozenTrial, kind: str) -> str:
     return f"{kind} pruned" if trial.state == TrialState.PRUNED else kind
-
-
-def _plot(x: Axis, y: Axis, marks: Sequence[Markup], title: str) -> Markup:
-    bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
-    frame = []
-    for value, label in x.ticks:
-        column = _spelt(_place(value, y.low, x, y)[0])
-        frame.append(element("line", x1=column, x2=column, y1=_TOP, y2=bottom, class_="grid"))
-        frame.append(element("text", label, x=column, y=bottom + 15, class_="axis"))
-    for value, label in y.ticks:
-        row = _place(x.low, value, x, y)[1]
-        frame.append(element("line", x1=_LEFT, x2=right, y1=_spelt(row), y2=_spelt(row), class_="grid"))
-        frame.append(element("text", label, x=_LEFT - 6, y=_spelt(row + 4), class_="name"))
-    frame.append(element("text", x.name, x=_spelt((_LEFT + right) / 2), y=bottom + 33, class_="axis"))
-    middle = (_TOP + bottom) / 2
-    frame.append(
-        element("text", y.name, transform=f"rotate(-90 10 {middle})", x=10, y=_spelt(middle), class_="axis")
-    )
-    return _svg([*frame, *marks], title, _HEIGHT)
-
-
-def _svg(marks: Sequence[Markup], title: str, height: float) -> Markup:
-    return element("svg", list(marks), viewBox=f"0 0 {_WIDTH} {height}", role="img", aria_label=title)
-
-
-def _line(points: Sequence[tuple[float, float]], x: Axis, y: Axis, class_: str) -> Markup:
-    spelt = " ".join(",".join(_spelt(one) for one in _place(*point, x, y)) for point in points)
-    return element("polyline", points=spelt, class_=class_)
-
-
-def _place(across: float, down: float, x: Axis, y: Axis) -> tuple[float, float]:
-    width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-    return _LEFT + width * x.part(across), _HEIGHT - _BOTTOM - height * y.part(down)
-
-
-def _spelt(value: float) -> str:
-    return f"{value:.1f}"
