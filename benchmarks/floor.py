@@ -2,9 +2,9 @@
 
     python -m benchmarks.floor --port 8001 --model-server 127.0.0.1:8500 --side 224
 
-A bare asyncio protocol on uvloop. Each path does one part, and the CPU time that the process spends on it is measured
-from outside: `/read` reads a body of the asked length and answers; `/decode` decodes the picture in it as well; `/rpc`
-reads, and calls Predict with a tensor made beforehand; `/all` does all three.
+A bare asyncio protocol on uvloop. Each path does one part, and the CPU time that the process spends on it is
+measured from outside: `/read` reads a body of the asked length and answers; `/decode` decodes the picture in it as
+well; `/rpc` reads, and calls Predict with a tensor made beforehand; `/all` does all three.
 """
 
 import argparse
@@ -74,7 +74,9 @@ class Parts:
     def __init__(self, target: str, side: int) -> None:
         self._side = side
         self._channel = grpc.aio.insecure_channel(target)
-        self.predict = self._channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        self.predict: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
+            "/tensorflow.serving.PredictionService/Predict"
+        )
         request = PredictRequest(output_filter=["probabilities", "class_ids", "class_names"])
         request.model_spec.name = "sport_classifier"
         request.model_spec.signature_name = "serving_default"
@@ -88,7 +90,9 @@ class Parts:
     def decode(self, body: bytes) -> bytes:
         """Find the picture in the body, decode it, and write its pixels where a request has them."""
         begin = body.index(b"\r\n\r\n") + 4
-        image = decode_picture(body[begin : body.rindex(b"\r\n--", 0, -4)], height=self._side, width=self._side)
+        image = decode_picture(
+            body[begin : body.rindex(b"\r\n--", 0, -4)], height=self._side, width=self._side
+        )
         self._frame[self._at :] = image.tobytes()
         return bytes(self._frame)
 

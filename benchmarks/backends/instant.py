@@ -2,8 +2,8 @@
 
     python -m benchmarks.backends.instant --port 8500 --side 224
 
-It keeps the contract of docs/architecture.md as far as a gateway can see. A Predict is never parsed: how many pictures
-it holds is told by its length.
+It keeps the contract of docs/architecture.md as far as a gateway can see. A Predict is never parsed: how many
+pictures it holds is told by its length.
 """
 
 import argparse
@@ -59,7 +59,7 @@ async def serve(port: int, side: int, model: str) -> None:
         return content
 
     server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)])
-    handlers = {
+    handlers: dict[str, Any] = {
         "Predict": grpc.unary_unary_rpc_method_handler(predict),
         "GetModelMetadata": grpc.unary_unary_rpc_method_handler(metadata),
     }

@@ -47,7 +47,11 @@ def predict() -> Response:
     names = tf.make_ndarray(reply.outputs["class_names"])[0]
     return jsonify(
         data=[
-            {"id": ids[i].decode(), "name": names[i].decode(), "probability": round(float(probabilities[i]), 4)}
+            {
+                "id": ids[i].decode(),
+                "name": names[i].decode(),
+                "probability": round(float(probabilities[i]), 4),
+            }
             for i in range(3)
         ]
     )

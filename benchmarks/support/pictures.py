@@ -14,9 +14,9 @@ QUALITY = 90
 def scene(width: int, height: int, seed: int = 0) -> Image.Image:
     """An RGB picture of that size.
 
-    Its spectrum falls with frequency as that of photos does (about 1/f: D. J. Field, "Relations between the statistics
-    of natural images and the response properties of cortical cells", 1987): octaves of noise, each weaker than
-    the one that is twice as coarse by 1.6. On top come some shapes with hard edges, and grain of ±5.
+    Its spectrum falls with frequency as that of photos does (about 1/f: D. J. Field, "Relations between the
+    statistics of natural images and the response properties of cortical cells", 1987): octaves of noise, each
+    weaker than the one that is twice as coarse by 1.6. On top come some shapes with hard edges, and grain of ±5.
     """
     dice = np.random.default_rng(seed)
     picture = np.full((height, width, 3), 128.0, np.float32)

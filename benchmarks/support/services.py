@@ -44,8 +44,10 @@ def instant_backend(folder: Path, side: int) -> Iterator[str]:
 
 
 @contextmanager
-def real_backend(folder: Path, base_paths: dict[str, Path], *, batching: Path | None = None) -> Iterator[str]:
-    """The embedded model server with these models; yields its address once all of them are loaded."""
+def real_backend_process(
+    folder: Path, base_paths: dict[str, Path], *, batching: Path | None = None
+) -> Iterator[tuple[str, Measured]]:
+    """The embedded model server with these models; yields its address once all are loaded, and its process."""
     port = free_port()
     config = folder / "models.config"
     config.write_text(
@@ -66,7 +68,14 @@ def real_backend(folder: Path, base_paths: dict[str, Path], *, batching: Path | 
         command += ["--enable_batching", f"--batching_parameters_file={batching}"]
     with running(command, log=folder / "model_server.log") as process:
         wait_until(lambda: listens(port), process, pause=0.1)
-        yield f"127.0.0.1:{port}"
+        yield f"127.0.0.1:{port}", process
+
+
+@contextmanager
+def real_backend(folder: Path, base_paths: dict[str, Path], *, batching: Path | None = None) -> Iterator[str]:
+    """The same, where the process does not matter."""
+    with real_backend_process(folder, base_paths, batching=batching) as (target, _):
+        yield target
 
 
 @contextmanager
@@ -82,7 +91,9 @@ def ours(
         "SPORTVISION_WORKERS": str(workers),
         **{f"SPORTVISION_{key.upper()}": value for key, value in settings.items()},
     }
-    with running([sys.executable, "-m", "app"], log=folder / f"{name}.log", environment=environment) as process:
+    with running(
+        [sys.executable, "-m", "app"], log=folder / f"{name}.log", environment=environment
+    ) as process:
         ready = wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), process)
         yield Service(name, port, process, ready)
 
