@@ -1,6 +1,7 @@
 """What a check found: as a table, as JSON, and whether it is good enough."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,12 @@ class Thresholds:
     max_errors: int
 
 
-def measured(comparison: Comparison) -> dict[str, Any]:
+def measured(comparison: Comparison, folder: Path | None = None) -> dict[str, Any]:
     """Sum up.
+
+    Args:
+        comparison: What was compared.
+        folder: Where the new version was loaded from, if it was for the check.
 
     Returns:
         Counts; `top1_agreement`, `top3_overlap`, `probability_difference` and `total_variation`, means over the
@@ -43,6 +48,7 @@ def measured(comparison: Comparison) -> dict[str, Any]:
         return round(float(np.mean(values)), 4) if values else None
 
     running, candidate = _side(comparison.running), _side(comparison.candidate)
+    candidate["folder"] = None if folder is None else str(folder)
     return {
         "model": comparison.candidate.version.model,
         "pictures": len(agreements),
@@ -106,8 +112,9 @@ def failures(found: dict[str, Any], thresholds: Thresholds, missing_outputs: fro
 def table(found: dict[str, Any], wrong: list[str]) -> str:
     """Write it for people."""
     running, candidate = found["running"], found["candidate"]
+    new = candidate["folder"] or f"version {candidate['version']}"
     lines = [
-        f"{found['model']}: version {candidate['version']} against {running['version']}, {found['pictures']} pictures"
+        f"{found['model']}: {new} against version {running['version']}, {found['pictures']} pictures"
         + (f", {found['unreadable']} unreadable" if found["unreadable"] else ""),
         "",
         f"{'the same first answer (top-1)':34}{_share(found['top1_agreement'])}",

@@ -94,7 +94,7 @@ async def _check(options: argparse.Namespace) -> int:
         comparison = await compare(
             running, candidate, options.pictures, limit=options.limit, seconds=options.seconds, say=_say
         )
-    found = measured(comparison)
+    found = measured(comparison, options.version_dir)
     thresholds = Thresholds(
         options.min_top1, options.min_top3, options.max_difference, options.max_slower, options.max_errors
     )

@@ -63,7 +63,7 @@ async def test_alike_is_good_enough(
 ) -> None:
     assert await run(*checking(running, candidate, pictures), "--label", "stable") == 0
     shown = capsys.readouterr().out
-    assert f"{MODEL}: version 4 against 3, 17 pictures" in shown
+    assert f"{MODEL}: version 4 against version 3, 17 pictures" in shown
     assert "100.00%" in shown
     assert shown.rstrip().endswith("Good enough.")
     # Three are shown beforehand, and each version sees them at its own size.
