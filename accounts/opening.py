@@ -12,6 +12,7 @@ from accounts import migrating
 from accounts.database import Database, DatabaseAway
 from accounts.links import LinkKeys
 from accounts.settings import AccountsSettings
+from accounts.tokens.changes import Changes
 from accounts.tokens.keys import TokenKeys
 from accounts.tokens.last_used import LastUsed
 from accounts.tokens.lookup import TokenLookup
@@ -98,6 +99,9 @@ async def open_accounts(settings: AccountsSettings) -> AsyncIterator[Accounts]:
         )
         stack.push_async_callback(lookup.close)
         news.listen(lookup.forget)
+        changes = Changes(database, lookup.forget, every_seconds=settings.token_changes_seconds)
+        following = asyncio.create_task(changes.follow(), name="follow changes of tokens")
+        stack.push_async_callback(_end, following)
         last_used = LastUsed(database, every_seconds=settings.token_last_used_seconds)
         stack.push_async_callback(last_used.write)
         writing = asyncio.create_task(last_used.write_forever(), name="write when tokens were used")

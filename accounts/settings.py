@@ -69,17 +69,25 @@ class AccountsSettings(BaseModel):
         SecretStr | None,
         Field(
             description="redis://, rediss:// or unix:// of what replicas share: limits, and the news of a "
-            "revocation. Without it each process counts alone, and hears of a revocation within token_cache_seconds."
+            "revocation. Without it each process counts alone, and revocations take token_changes_seconds."
         ),
     ] = None
     token_cache_seconds: Annotated[
         float,
         Field(
             gt=0,
-            description="How long a token counts as good without another look at the database: the time in which a "
-            "revocation reaches every replica at the latest.",
+            description="How long a token counts as good without another look at it in the database. Revocations do "
+            "not wait for that, see token_changes_seconds.",
         ),
-    ] = 5.0
+    ] = 60.0
+    token_changes_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="How often each process looks for revocations by others: the time in which one takes effect "
+            "everywhere. With Redis it does so at once.",
+        ),
+    ] = 2.0
     token_cache_size: Annotated[
         int,
         Field(ge=1, description="Tokens that are remembered, and as many that are unknown, in each process."),

@@ -124,7 +124,7 @@ async def identify(services: "Services", token: str) -> Caller:
         ServiceUnavailable: The database that would know is away, and this process has not seen the token lately.
     """
     # Tokens of accounts first: they tell themselves from others without a comparison.
-    if services.accounts is not None and is_well_formed(token):
+    if services.accounts is not None and looks_like_ours(token):
         caller = await _of_account(services.accounts, token, services.settings.retry_after_seconds)
         if caller is not None:
             return caller
@@ -155,7 +155,7 @@ async def _of_account(accounts: "Accounts", token: str, retry_after: int) -> Cal
     if known is None:
         return None
     accounts.last_used.note(known.token_id, time.time())
-    return Caller(str(known.token_id), known.scopes, known.token_id, known.account_id, known.plan)
+    return Caller(known.subject, known.scopes, known.token_id, known.account_id, known.plan)
 
 
 class TokenBearer(HTTPBearer):

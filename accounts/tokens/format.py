@@ -42,8 +42,11 @@ def looks_like_ours(text: str) -> bool:
     return text.startswith(PREFIX)
 
 
+def has_our_length(text: str) -> bool:
+    """Whether this begins as our tokens do, and has their length, in ASCII: a quick first look."""
+    return len(text) == _LENGTH and text.startswith(PREFIX) and text.isascii()
+
+
 def is_well_formed(text: str) -> bool:
     """Whether this can be a token of ours: prefix, length, alphabet and checksum."""
-    if len(text) != _LENGTH or not text.startswith(PREFIX) or not text.isascii():
-        return False
-    return checksum(text[:-CHECKSUM_LENGTH]) == text[-CHECKSUM_LENGTH:]
+    return has_our_length(text) and checksum(text[:-CHECKSUM_LENGTH]) == text[-CHECKSUM_LENGTH:]

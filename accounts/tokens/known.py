@@ -14,6 +14,7 @@ class KnownToken:
 
     Attributes:
         token_id: Names it.
+        subject: The same as text.
         account_id: Whose it is.
         name: What its owner calls it.
         scopes: What it may be used for.
@@ -23,6 +24,7 @@ class KnownToken:
     """
 
     token_id: uuid.UUID
+    subject: str
     account_id: uuid.UUID
     name: str
     scopes: frozenset[str]

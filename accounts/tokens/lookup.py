@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from accounts.database import Database, DatabaseAway
 from accounts.tables import Account, Token
-from accounts.tokens.format import is_well_formed
+from accounts.tokens.format import has_our_length, is_well_formed
 from accounts.tokens.keys import TokenKeys
 from accounts.tokens.known import KnownToken, LookupUnavailable
 from accounts.tokens.remembering import Memory
@@ -48,8 +48,8 @@ class TokenLookup:
     """Looks tokens up, and remembers what it saw for a short time.
 
     An answer is fresh for `fresh_seconds`. In the second half of them it is still given at once, and the database is
-    asked meanwhile: a token that is in use never waits. A revocation therefore takes effect within `fresh_seconds`
-    on every replica, and at once on those that hear of it (`forget`).
+    asked meanwhile: a token that is in use does not wait. A revocation takes effect when this process hears of it
+    (`forget`; see `accounts.tokens.changes` and `accounts.tokens.news`), and within `fresh_seconds` at the latest.
 
     While the database is away, tokens that it confirmed within `stale_seconds` go on working, and it is asked again
     once a second in the background; nobody waits for it.
@@ -102,12 +102,17 @@ class TokenLookup:
             LookupUnavailable: It is not remembered, and the database is away or too busy.
         """
         self.counts.asked += 1
-        if not is_well_formed(token):
+        if not has_our_length(token):
             self.counts.malformed += 1
             return None
         digest = self._keys.digest(token)
         remembered = self._memory.get(digest)
-        if remembered is not None:
+        if remembered is None:
+            # Only here: whoever is remembered has passed it, and it takes longer than all the rest.
+            if not is_well_formed(token):
+                self.counts.malformed += 1
+                return None
+        else:
             age = self._clock() - remembered.seen
             if age < self._fresh:
                 if age > self._fresh / 2:
@@ -239,6 +244,7 @@ class TokenLookup:
         token_id, account_id, name, scopes, own_plan, account_plan, expires_at = row[:7]
         return KnownToken(
             token_id,
+            str(token_id),
             account_id,
             name,
             frozenset(scopes),

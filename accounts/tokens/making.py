@@ -83,9 +83,7 @@ async def make_token(
     if account is None:
         raise UnknownAccount("There is no account of that id.")
     await _check_number(session, account_id, moment)
-    return _add(
-        session, keys, account_id, actor, "token.make", _name(name), _scopes(scopes), expires_at, plan, moment
-    )
+    return _add(session, keys, account_id, actor, _name(name), _scopes(scopes), expires_at, plan, moment)
 
 
 async def list_tokens(session: AsyncSession, account_id: uuid.UUID) -> Sequence[Token]:
@@ -134,7 +132,6 @@ async def rotate_token(
         keys,
         old.account_id,
         actor,
-        "token.rotate",
         old.name,
         read_scopes(old.scopes),
         None if lifetime is None else moment + lifetime,
@@ -142,6 +139,8 @@ async def rotate_token(
         moment,
         replaces=str(old.id),
     )
+    minutes = round(grace / timedelta(minutes=1), 1)
+    record(session, actor, "token.rotate", account_id=old.account_id, token_id=old.id, grace_minutes=minutes)
     if grace:
         ends = moment + grace
         old.expires_at = ends if old.expires_at is None else min(old.expires_at, ends)
@@ -200,7 +199,6 @@ def _add(
     keys: TokenKeys,
     account_id: uuid.UUID,
     actor: Actor,
-    action: str,
     name: str,
     scopes: frozenset[Scope],
     expires_at: datetime | None,
@@ -224,7 +222,7 @@ def _add(
     )
     session.add(row)
     words = sorted(str(scope) for scope in scopes)
-    record(session, actor, action, account_id=account_id, token_id=row.id, scopes=words, **details)
+    record(session, actor, "token.make", account_id=account_id, token_id=row.id, scopes=words, **details)
     return NewToken(secret, row)
 
 

@@ -183,11 +183,13 @@ async def test_everything_is_in_the_audit_log_without_a_secret(database: Databas
     assert [(one.actor_kind, one.action) for one in found] == [
         ("operator", "account.make"),
         ("operator", "token.make"),
+        ("account", "token.make"),
         ("account", "token.rotate"),
         ("account", "token.revoke"),
         ("operator", "account.delete"),
     ]
     assert found[2].details == {"scopes": ["product", "sport", "usage"], "replaces": str(old.row.id)}
+    assert (found[3].token_id, found[3].details) == (old.row.id, {"grace_minutes": 60.0})
     written = str([(one.actor, one.details) for one in found])
     assert old.secret not in written
     assert new.secret not in written

@@ -127,11 +127,11 @@ async def test_an_expired_token_is_refused(
         await until(refused)
 
 
-async def test_a_revocation_reaches_every_replica_by_time(
+async def test_a_revocation_reaches_every_replica_by_the_database(
     backend: FakeBackend, database_url: str, database: Database
 ) -> None:
     new = await new_token(database, keys=KEYS)
-    async with doors(settings_for(backend, database_url, token_cache_seconds=0.3), 2) as replicas:
+    async with doors(settings_for(backend, database_url, token_changes_seconds=0.3), 2) as replicas:
         for door in replicas:
             assert (await door.ask(new.secret)).status_code == 200
         async with database.write() as session:
@@ -151,7 +151,7 @@ async def test_a_revocation_reaches_every_replica_by_redis(
 ) -> None:
     new = await new_token(database, keys=KEYS)
     # Without the news this would take ten minutes.
-    settings = settings_for(backend, database_url, token_cache_seconds=600, redis_url=redis_url)
+    settings = settings_for(backend, database_url, token_changes_seconds=600, redis_url=redis_url)
     async with doors(settings, 2) as replicas, open_news(redis_url) as news:
         for door in replicas:
             assert (await door.ask(new.secret)).status_code == 200

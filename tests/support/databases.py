@@ -49,6 +49,12 @@ def _binary(name: str, *folders: str) -> str | None:
     return str(newest[-1]) if newest else shutil.which(name)
 
 
+def postgres_binaries() -> tuple[str, str] | None:
+    """PostgreSQL's `initdb` and `postgres`; None where they are not on this machine."""
+    initdb, postgres = (_binary(name, *_POSTGRES_FOLDERS) for name in ("initdb", "postgres"))
+    return (initdb, postgres) if initdb and postgres else None
+
+
 def _unprivileged(folder: Path) -> list[str]:
     """What precedes a command so that root does not run it, which PostgreSQL refuses; gives the folder away."""
     if os.geteuid() != 0:
@@ -184,11 +190,11 @@ def _leave_out(request: pytest.FixtureRequest, what: str, how: str) -> NoReturn:
 @pytest.fixture(scope="session")
 def _postgres() -> Iterator[str | None]:
     given = os.environ.get(POSTGRES_URL)
-    initdb, postgres = (_binary(name, *_POSTGRES_FOLDERS) for name in ("initdb", "postgres"))
+    binaries = postgres_binaries()
     if given:
         yield given
-    elif initdb and postgres:
-        with running_postgres(initdb, postgres) as server:
+    elif binaries is not None:
+        with running_postgres(*binaries) as server:
             yield server.url
     else:
         yield None
@@ -197,10 +203,10 @@ def _postgres() -> Iterator[str | None]:
 @contextmanager
 def own_postgres(request: pytest.FixtureRequest) -> Iterator[OwnPostgres]:
     """A PostgreSQL for one test that stops it; the test is left out where there are no binaries."""
-    initdb, postgres = (_binary(name, *_POSTGRES_FOLDERS) for name in ("initdb", "postgres"))
-    if not (initdb and postgres):
+    binaries = postgres_binaries()
+    if binaries is None:
         _leave_out(request, "A PostgreSQL that may be stopped", "Install one (apt-get install postgresql).")
-    with running_postgres(initdb, postgres) as server:
+    with running_postgres(*binaries) as server:
         yield server
 
 
