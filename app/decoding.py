@@ -1,6 +1,7 @@
 """Decoding of pictures in a bounded pool of threads, so that the event loop stays free and memory bounded."""
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from preprocessing import (
 
 # For each place in the queue.
 _HULLS = 8
+# The weight of the latest picture in the mean time that one takes.
+_LATEST = 0.1
 
 # Some 512 × 512 pixels, in the quality of a camera.
 _INLINE_BYTES: Final = 131_072
@@ -84,6 +87,8 @@ class DecodePool:
     Args:
         workers: Threads.
         queue: How many pictures may wait for one.
+        max_wait: Seconds beyond which a picture is refused that would have to wait for longer, going by what pictures
+            took lately. A queue of a fixed length alone makes everybody miss their deadline on a slow machine.
         max_pixels: Width times height above which a picture is refused.
         large_pixels: Above this a picture is large.
         max_large: How many large ones are decoded at the same time.
@@ -103,6 +108,7 @@ class DecodePool:
         retry_after: int,
         recorder: Recorder,
         inline_pixels: int = 0,
+        max_wait: float = math.inf,
     ) -> None:
         self._inline_pixels = min(inline_pixels, max_pixels)
         self._workers = workers
@@ -113,6 +119,8 @@ class DecodePool:
         self._large = threading.BoundedSemaphore(max_large)
         self._retry_after = retry_after
         self._recorder = recorder
+        self._max_wait = max_wait
+        self._mean_seconds = 0.0
         self._pending = 0
         self._given_up = 0
         self._lock = threading.Lock()
@@ -212,13 +220,16 @@ class DecodePool:
     @property
     def full(self) -> bool:
         """Whether a picture that came now would be refused."""
-        return self._pending >= self._capacity
+        if self._pending >= self._capacity:
+            return True
+        before = self._pending - self._workers + 1
+        return before * self._mean_seconds / self._workers > self._max_wait
 
     def _take_on(self) -> None:
         with self._lock:
             # Jobs that were given up are hulls without a picture, gone as soon as a thread comes to them. Yet they
             # too are bounded: callers may come and go faster than threads become free.
-            room = self._pending < self._capacity and self._given_up < _HULLS * self._capacity
+            room = not self.full and self._given_up < _HULLS * self._capacity
             self._pending += room
         if not room:
             self._recorder.shed("decode_queue")
@@ -246,11 +257,14 @@ class DecodePool:
                 self._given_up -= 1
                 raise _GivenUpError
         self._recorder.pictures_changed(waiting=-1, running=1)
+        started = time.perf_counter()
         try:
             return self._decode(picture, job.height, job.width, job.submitted)
         finally:
+            seconds = time.perf_counter() - started
             with self._lock:
                 self._pending -= 1
+                self._mean_seconds += _LATEST * (seconds - self._mean_seconds)
             self._recorder.pictures_changed(waiting=0, running=-1)
 
     def _decode(self, picture: bytes, height: int, width: int, submitted: float) -> Decoded:

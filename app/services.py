@@ -114,6 +114,7 @@ async def open_services(
             DecodePool(
                 workers=settings.decode_workers,
                 queue=settings.decode_queue,
+                max_wait=settings.decode_wait_seconds,
                 max_pixels=settings.max_pixels,
                 large_pixels=settings.large_picture_pixels,
                 max_large=settings.max_large_pictures,

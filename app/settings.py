@@ -131,6 +131,14 @@ class Settings(
     decode_queue: Annotated[
         int, Field(ge=0, description="Pictures that may wait for a decoding thread; beyond it, 503.")
     ] = 64
+    decode_wait_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="A picture that would have to wait for longer for a decoding thread, going by what pictures "
+            "took lately, is refused with 503.",
+        ),
+    ] = 2.0
     inline_decode_pixels: Annotated[
         int,
         Field(

@@ -50,6 +50,20 @@ async def test_beyond_workers_and_queue_it_is_busy(gate: threading.Event) -> Non
         assert (await pool.decode(b"", height=3, width=2)).image.shape == (3, 2, 3)
 
 
+async def test_who_would_wait_too_long_is_refused_before_the_queue_is_full(gate: threading.Event) -> None:
+    with pool_of(workers=1, queue=100, max_wait=4) as pool:
+        pool._mean_seconds = 3.0
+        waiting = [asyncio.create_task(pool.decode(b"", height=2, width=2)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(ServiceUnavailable):
+            await pool.decode(b"", height=2, width=2)
+        gate.set()
+        await asyncio.gather(*waiting)
+        # Pictures take less again, and that counts as well.
+        assert not pool.full
+        assert pool._mean_seconds < 3
+
+
 async def test_a_caller_who_gave_up_leaves_the_queue(gate: threading.Event) -> None:
     with pool_of(workers=1, queue=1) as pool:
         busy = asyncio.create_task(pool.decode(b"", height=2, width=2))
