@@ -10,8 +10,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from accounts.mail.settings import MailSettings
 from accounts.settings import AccountsSettings
 from app.limits_settings import LimitsSettings
-from app.network_settings import NetworkSettings
 from app.model_server_settings import ModelServerSettings
+from app.network_settings import NetworkSettings
 from app.process_settings import ProcessSettings
 from app.settings_lists import AS_LIST
 from app.traffic_settings import TrafficSettings
