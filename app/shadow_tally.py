@@ -8,7 +8,7 @@ from typing import Final
 from agreement import Agreement
 from app.logs import fields
 
-# One line a minute for each pair of versions, and one at the end.
+# So long after the first comparison that is in it; one more at the end.
 _SECONDS: Final = 60.0
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class ShadowTally:
     def __init__(self, model: str) -> None:
         self._model = model
         self._sums: dict[tuple[int, int], _Sums] = {}
-        self._logged_at = time.monotonic()
+        self._began = 0.0
 
     def add(self, version: int, candidate: int, found: Agreement) -> None:
         """Count one comparison.
@@ -42,12 +42,14 @@ class ShadowTally:
             candidate: The other one.
             found: How far they agree.
         """
+        if not self._sums:
+            self._began = time.monotonic()
         sums = self._sums.setdefault((version, candidate), _Sums())
         sums.compared += 1
         sums.same_first += found.same_first
         sums.overlap += found.overlap
         sums.total_variation += found.total_variation
-        if time.monotonic() - self._logged_at >= _SECONDS:
+        if time.monotonic() - self._began >= _SECONDS:
             self.log()
 
     def log(self) -> None:
@@ -64,4 +66,3 @@ class ShadowTally:
             )
             _log.info("shadow", extra=extra)
         self._sums.clear()
-        self._logged_at = time.monotonic()
