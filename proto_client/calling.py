@@ -94,13 +94,19 @@ class Caller:
         await self._link.close(grace)
 
     async def call(
-        self, method: Method, request: Message, reply_type: type[_Reply], *, model: str, seconds: float
+        self,
+        method: Method,
+        request: Message | bytes,
+        reply_type: type[_Reply],
+        *,
+        model: str,
+        seconds: float,
     ) -> _Reply:
         """Make a call, with its retries.
 
         Args:
             method: What is called.
-            request: What is sent.
+            request: What is sent, serialised or not.
             reply_type: What is answered.
             model: Whom it is about, for the observer.
             seconds: For all of it.
@@ -117,9 +123,10 @@ class Caller:
         code = grpc.StatusCode.CANCELLED
         started = time.perf_counter()
         try:
-            content = await self._judged(method, request.SerializeToString(), model, seconds, admission)
+            content = request if isinstance(request, bytes) else request.SerializeToString()
+            answer = await self._judged(method, content, model, seconds, admission)
             # Parsed here, not by grpc.aio: that would turn a reply that cannot be parsed into None.
-            reply = _parse(content, reply_type)
+            reply = _parse(answer, reply_type)
             code = grpc.StatusCode.OK
         except ModelServerError as error:
             code = error.code

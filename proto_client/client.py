@@ -30,17 +30,15 @@ from proto_client.messages import (
     GetModelStatusRequest,
     GetModelStatusResponse,
     ModelServerConfig,
-    ModelSpec,
-    PredictRequest,
     PredictResponse,
     ReloadConfigRequest,
     ReloadConfigResponse,
     TensorProto,
 )
 from proto_client.observer import CallObserver
+from proto_client.predict_request import PredictRequests, fill_spec
 from proto_client.signatures import KnownSignatures, SignatureMismatch, check_inputs
 from proto_client.targets import Targets
-from proto_client.tensors import TensorError, write_tensor_proto
 from proto_client.tls import TlsFiles
 
 __all__ = ["ModelServerClient"]
@@ -114,6 +112,7 @@ class ModelServerClient:
             call_metadata=call_metadata,
             clock=clock,
         )
+        self._requests = PredictRequests()
         self._known = KnownSignatures() if check_signatures else None
 
     @property
@@ -175,17 +174,14 @@ class ModelServerClient:
         started = time.monotonic()
         if self._known is not None:
             await self._check(inputs, model, version, version_label, signature, timeout)
-        request = PredictRequest(output_filter=output_filter)
-        _fill_spec(request.model_spec, model, version, version_label)
-        request.model_spec.signature_name = signature
-        for alias, value in inputs.items():
-            if isinstance(value, TensorProto):
-                request.inputs[alias].CopyFrom(value)
-                continue
-            try:
-                write_tensor_proto(value, request.inputs[alias])
-            except TensorError as error:
-                raise TensorError(f"Input {alias!r}: {error}") from error
+        request = self._requests.serialise(
+            inputs,
+            model=model,
+            version=version,
+            version_label=version_label,
+            signature=signature,
+            output_filter=tuple(output_filter),
+        )
         timeout -= time.monotonic() - started
         prediction = read_prediction(
             await self._caller.call(_PREDICT, request, PredictResponse, model=model, seconds=timeout)
@@ -216,7 +212,7 @@ class ModelServerClient:
             ModelServerError: The call failed.
         """
         request = GetModelStatusRequest()
-        _fill_spec(request.model_spec, model, version, None)
+        fill_spec(request.model_spec, model, version, None)
         return read_status(
             await self._caller.call(_STATUS, request, GetModelStatusResponse, model=model, seconds=timeout)
         )
@@ -245,7 +241,7 @@ class ModelServerClient:
             ModelServerError: The call failed.
         """
         request = GetModelMetadataRequest(metadata_field=["signature_def"])
-        _fill_spec(request.model_spec, model, version, version_label)
+        fill_spec(request.model_spec, model, version, version_label)
         reply = await self._caller.call(
             _METADATA, request, GetModelMetadataResponse, model=model, seconds=timeout
         )
@@ -309,13 +305,3 @@ def _check_known(inputs: _Inputs, signatures: Mapping[str, Signature], key: str)
     signature = signatures.get(key)
     if signature is not None:
         check_inputs(inputs, signature)
-
-
-def _fill_spec(spec: ModelSpec, model: str, version: int | None, version_label: str | None) -> None:
-    if version is not None and version_label is not None:
-        raise ValueError("Give a version or a version label, not both.")
-    spec.name = model
-    if version is not None:
-        spec.version.value = version
-    elif version_label is not None:
-        spec.version_label = version_label
