@@ -30,21 +30,26 @@ ENV PATH="/opt/gateway/bin:$PATH"
 COPY LICENSE agreement.py preprocessing.py ./
 COPY catalogue/ catalogue/
 COPY proto_client/ proto_client/
+COPY accounts/ accounts/
 COPY app/ app/
 COPY rollout/ rollout/
-# Now, because the root file system may be read-only later.
-RUN python -m compileall -q .
+# Now, because the root file system may be read-only later. The folder is of use only with accounts on SQLite, or mails
+# as files: mount something that stays.
+RUN python -m compileall -q . \
+    && install -d -o 10001 -g 10001 -m 0700 /var/lib/sportvision
 
-# A number, so that Kubernetes can tell that it is not root. It owns nothing here and needs no home.
+# A number, so that Kubernetes can tell that it is not root. It owns nothing else here and needs no home.
 USER 10001:10001
 
 # The build fails, and not the first start, where a file is missing or this user may not read it.
-RUN ["python", "-c", "import app.__main__, app.main"]
+RUN ["python", "-c", "import app.__main__, app.main, accounts.opening, accounts.commands.line"]
 
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    SPORTVISION_DATABASE_URL=sqlite:////var/lib/sportvision/accounts.sqlite3 \
     SPORTVISION_ENVIRONMENT=production \
     SPORTVISION_HOST=0.0.0.0 \
+    SPORTVISION_MAIL_FOLDER=/var/lib/sportvision/mails \
     SPORTVISION_PORT=8000
 EXPOSE 8000
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from accounts.mail.settings import MailSettings
@@ -11,6 +11,14 @@ from accounts.mail.settings import MailSettings
 DEVELOPMENT_SECRET: Final = "public-secret-for-development-only"  # noqa: S105
 MIN_SECRET_LENGTH: Final = 32
 _HOW: Final = '`python -c "import secrets; print(secrets.token_urlsafe(48))"` makes one'
+
+
+def _unset_where_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+#: Compose files and the like hand on what is not set as nothing.
+_OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_unset_where_empty)]
 
 
 class AccountsSettings(BaseModel):
@@ -31,7 +39,7 @@ class AccountsSettings(BaseModel):
         ),
     ] = None
     secret_key: Annotated[
-        SecretStr | None,
+        _OptionalSecret,
         Field(
             description="What tokens and mailed links are digested with; at least 32 characters, the same on all "
             "replicas. Whoever has it and the database can still not read a token out of it; whoever loses it loses "
@@ -39,7 +47,7 @@ class AccountsSettings(BaseModel):
         ),
     ] = None
     previous_secret_key: Annotated[
-        SecretStr | None,
+        _OptionalSecret,
         Field(description="The secret key of before; tokens that were made with it go on working."),
     ] = None
     database_url: Annotated[
@@ -66,7 +74,7 @@ class AccountsSettings(BaseModel):
         float, Field(ge=0, description="How long a start waits for a database that is away.")
     ] = 30.0
     redis_url: Annotated[
-        SecretStr | None,
+        _OptionalSecret,
         Field(
             description="redis://, rediss:// or unix:// of what replicas share: limits, and the news of a "
             "revocation. Without it each process counts alone, and revocations take token_changes_seconds."

@@ -123,9 +123,9 @@ def statements_of(accounts: Accounts) -> Callable[[], int]:
     """Count every statement that is sent to the database from now on, BEGIN and the like aside."""
     number = 0
 
-    def one_more(*_: object) -> None:
+    def one_more(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         nonlocal number
-        number += 1
+        number += not statement.startswith("BEGIN")
 
     event.listen(accounts.database.engine.sync_engine, "before_cursor_execute", one_more)
     return lambda: number

@@ -5,7 +5,10 @@ Started by test_image_content.py with ``python -I -S``, the image's folders as a
 
 import asyncio
 import json
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 
@@ -47,12 +50,21 @@ async def main() -> None:
     from app.main import create_app
     from app.settings import Settings
 
-    # Nothing is asked of the model server here, and no server is there.
-    gateway = create_app(Settings(tokens=(SecretStr("a-token-for-the-probe"),), model_server="127.0.0.1:1"))
+    # Nothing is asked of the model server here, and no server is there. Accounts are on, so that all is imported.
+    folder = tempfile.mkdtemp()
+    settings = Settings(
+        tokens=(SecretStr("a-token-for-the-probe"),),
+        model_server="127.0.0.1:1",
+        secret_key=SecretStr("a-secret-key-for-the-probe-of-the-image"),
+        database_url=SecretStr(f"sqlite:///{folder}/accounts.sqlite3"),
+        mail_folder=Path(folder) / "mails",
+    )
+    gateway = create_app(settings)
     async with gateway.router.lifespan_context(gateway) as state:
         statuses = {
             path: await ask(gateway, path, dict(state or {})) for path in ("/healthz", "/openapi.json")
         }
+    shutil.rmtree(folder)
     tops = sorted({name.split(".")[0] for name in sys.modules} - sys.stdlib_module_names)
     print(json.dumps({"statuses": statuses, "modules": tops}))
 

@@ -93,8 +93,10 @@ def test_starts_the_gateway_as_the_first_process() -> None:
 def test_the_variables_are_settings_of_the_gateway() -> None:
     ours = {key: value for key, value in environment().items() if key.startswith("SPORTVISION_")}
     assert ours == {
+        "SPORTVISION_DATABASE_URL": "sqlite:////var/lib/sportvision/accounts.sqlite3",
         "SPORTVISION_ENVIRONMENT": "production",
         "SPORTVISION_HOST": "0.0.0.0",
+        "SPORTVISION_MAIL_FOLDER": "/var/lib/sportvision/mails",
         "SPORTVISION_PORT": "8000",
     }
     for key in ours:
@@ -122,6 +124,7 @@ def test_nothing_heavy_or_secret_reaches_the_builder() -> None:
     tops = {file.split("/")[0] for file in build_context()}
     assert tops == {
         "LICENSE",
+        "accounts",
         "requirements-gateway.lock",
         "agreement.py",
         "preprocessing.py",

@@ -76,7 +76,7 @@ def seen(image: Path) -> dict[str, Any]:
 
 def test_the_gateway_runs_on_what_is_in_the_image(seen: dict[str, Any]) -> None:
     assert seen["statuses"] == {"/healthz": 200, "/openapi.json": 200}
-    assert {"app", "catalogue", "preprocessing", "proto_client"} <= set(seen["modules"])
+    assert {"accounts", "app", "catalogue", "preprocessing", "proto_client"} <= set(seen["modules"])
 
 
 def test_the_gateway_has_no_tensorflow_there(seen: dict[str, Any]) -> None:
