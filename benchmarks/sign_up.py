@@ -98,7 +98,8 @@ async def sending(folder: Path) -> None:
         assert len(server.received) == MAILS
     await database.close()
     print(
-        f"{MAILS} mails in {seconds:.1f} s: {MAILS / seconds:.0f} a second, over {server.connections} connections"
+        f"{MAILS} mails in {seconds:.1f} s, {MAILS / seconds:.0f} a second, over {server.connections} connections; "
+        f"CPU time {used / MAILS * 1000:.1f} ms each, the mail server's included"
     )
 
 
