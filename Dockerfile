@@ -36,7 +36,7 @@ COPY rollout/ rollout/
 # Now, because the root file system may be read-only later. The folder is of use only with accounts on SQLite, or mails
 # as files: mount something that stays.
 RUN python -m compileall -q . \
-    && install -d -o 10001 -g 10001 -m 0700 /var/lib/sportvision
+    && mkdir -m 0700 /var/lib/sportvision && chown 10001:10001 /var/lib/sportvision
 
 # A number, so that Kubernetes can tell that it is not root. It owns nothing else here and needs no home.
 USER 10001:10001
