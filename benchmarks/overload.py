@@ -103,11 +103,23 @@ async def one_round(gateway: GatewayProcess, request: bytes, found: Found) -> No
     waits = await closed_loop(gateway.port, request, callers_at_once=CALLERS, seconds=PEAK_SECONDS)
     peak = len(waits.seconds) / waits.wall
     at_peak = (cpu() - before) / waits.wall
-    load, started, before = Load(), time.monotonic(), cpu()
-    await steady(lambda: gateway.port, request, rate=FACTOR * peak, seconds=SECONDS, load=load)
-    found.cpu.append((at_peak, (cpu() - before) / (time.monotonic() - started)))
+    load = Load()
+
+    async def look() -> None:
+        # Without what is answered after the last request has come.
+        await asyncio.sleep(SETTLING)
+        started, before = time.monotonic(), cpu()
+        await asyncio.sleep(SECONDS - SETTLING)
+        ended = time.monotonic()
+        found.cpu.append((at_peak, (cpu() - before) / (ended - started)))
+        found.goodput.append(load.rate(started, ended))
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(look())
+        group.create_task(
+            steady(lambda: gateway.port, request, rate=FACTOR * peak, seconds=SECONDS, load=load)
+        )
     found.peak.append(peak)
-    found.goodput.append(load.rate(started + SETTLING, started + SECONDS))
     found.load.outcomes += load.outcomes
 
 
