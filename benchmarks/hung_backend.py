@@ -1,6 +1,6 @@
 """What callers notice when a model server hangs, and how soon it is used again when it goes on.
 
-    python -m benchmarks.hung_backend [--servers 2]
+    python -m benchmarks.hung_backend [--servers 2] [--attempts 1]
 
 One gateway process, with its default settings, before one or two processes of the tests' fake model server.
 Requests come at a fixed rate, each with `X-Request-Timeout: 2`. In every round one server is stopped (SIGSTOP: its
@@ -106,7 +106,9 @@ async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--servers", type=int, default=1)
-    servers = parser.parse_args().servers
+    parser.add_argument("--attempts", type=int, default=4, help="how often the gateway tries a call in all")
+    options = parser.parse_args()
+    servers = options.servers
     request = upload(PREDICT, [encoded(quadrants(640, 480), quality=85)], token=TOKEN)
     request = request.replace(b"\r\n", f"\r\nX-Request-Timeout: {DEADLINE:g}\r\n".encode(), 1)
     load = Load()
@@ -114,7 +116,9 @@ async def main() -> None:
         folder = Path(name)
         backends = [stack.enter_context(running_backend(folder, *FLAGS)) for _ in range(servers)]
         target = ",".join(backend.target for backend in backends)
-        async with gateway_process(target, folder, model_refresh_seconds=1) as gateway:
+        async with gateway_process(
+            target, folder, model_refresh_seconds=1, retry_attempts=options.attempts
+        ) as gateway:
             await gateway.until_ready()
             seconds = 2 * ROUNDS * (WELL + GONE) + WELL
             sending = asyncio.create_task(
