@@ -19,7 +19,11 @@ OUTSIDERS = {
     "neighbour": (OURS, {"app": "another"}),
     "internet": None,
 }
-PORTS = [(8000, "TCP"), (8500, "TCP"), (8501, "TCP"), (53, "UDP"), (53, "TCP"), (443, "TCP"), (22, "TCP")]
+SERVERS_OF_ACCOUNTS = [(5432, "TCP"), (6379, "TCP"), (587, "TCP")]
+PORTS = [
+    *[(8000, "TCP"), (8500, "TCP"), (8501, "TCP"), (53, "UDP"), (53, "TCP"), (443, "TCP"), (22, "TCP")],
+    *SERVERS_OF_ACCOUNTS,
+]
 
 NEEDED = {
     ("caller", "gateway", (8000, "TCP")),
@@ -34,6 +38,10 @@ TO_THE_BUCKET = {
     ("model-server", "dns", (53, "TCP")),
     # Wherever the bucket is.
     *(("model-server", peer, (443, "TCP")) for peer in OUTSIDERS if peer != "neighbour"),
+}
+# PostgreSQL, Redis and the mail server, wherever they are.
+TO_ACCOUNTS = {
+    ("gateway", peer, port) for peer in OUTSIDERS if peer != "neighbour" for port in SERVERS_OF_ACCOUNTS
 }
 
 
@@ -96,6 +104,8 @@ def test_exactly_the_flows_that_are_needed(name: str) -> None:
     needed = set(NEEDED)
     if any("models-bucket" in policy["metadata"]["name"] for policy in of_kind(name, "NetworkPolicy")):
         needed |= TO_THE_BUCKET
+    if any("gateway-accounts" in policy["metadata"]["name"] for policy in of_kind(name, "NetworkPolicy")):
+        needed |= TO_ACCOUNTS
     assert flows(name) == needed
 
 
