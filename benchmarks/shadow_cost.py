@@ -11,6 +11,7 @@ With --other-size the second version takes another input, so its pictures are de
 import argparse
 import asyncio
 import contextlib
+import itertools
 import statistics
 import sys
 import tempfile
@@ -137,11 +138,13 @@ async def main() -> None:
             backend = stack.enter_context(running(command, log=folder / "backend.log"))
             wait_until(lambda: listens(port), backend)
             sides = {share: await stack.enter_async_context(gateway(share, port, folder)) for share in SHARES}
+            orders = list(itertools.permutations(SHARES))
             for number in range(options.rounds + 1):
-                # Each goes first as often as the others.
-                order = [SHARES[(number + place) % len(SHARES)] for place in range(len(SHARES))]
-                for share in order:
+                # Every order in turn, so that each comes after each other as often.
+                for share in orders[number % len(orders)]:
                     await sides[share].round(request)
+                    # What shadow mode still does is this side's, and must not fall into the next one's time.
+                    await asyncio.sleep(0.05 + 2 * options.milliseconds / 1000)
                 if number == 0:
                     # The first round only warms up.
                     for side in sides.values():
