@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from sqlalchemy import select
 
@@ -14,7 +13,15 @@ from accounts.links import LinkKeys
 from accounts.list_sending import Message, list_figures, send_to_list
 from accounts.tables.base import now
 from accounts.tables.mailing_list import Subscription
-from tests.support.self_service import SECRET, Desk, open_desk, path_in, self_service_settings, text_of
+from tests.support.self_service import (
+    SECRET,
+    Desk,
+    check_problem,
+    open_desk,
+    path_in,
+    self_service_settings,
+    text_of,
+)
 
 ADA = "ada@example.org"
 BROWSER = {"Accept": "text/html"}
@@ -36,11 +43,6 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 async def send_news(database: Database, number: int) -> None:
     await send_to_list(database, KEYS, Actor.operator("me"), Message(f"News {number}", "Read this."))
-
-
-def check_problem(answer: httpx.Response, status: int, slug: str) -> None:
-    assert answer.status_code == status, answer.text
-    assert answer.json()["type"] == f"urn:sportvision:problem:{slug}"
 
 
 async def test_on_the_list_by_two_steps_and_off_it_by_one(desk: Desk, database: Database) -> None:

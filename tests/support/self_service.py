@@ -75,6 +75,15 @@ def self_service_settings(database_url: str, folder: Path, **changes: object) ->
     return gateway_settings("127.0.0.1:1", **values)
 
 
+def check_problem(answer: httpx.Response, status: int, slug: str) -> str:
+    """Check what a refusal is, and give its detail."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["type"] == f"urn:sportvision:problem:{slug}"
+    return str(problem["detail"])
+
+
 @dataclass(frozen=True)
 class Desk:
     """A gateway, somebody who asks it, and the mails that it sends."""
