@@ -103,7 +103,8 @@ def test_autoscalers_follow_metrics_that_the_adapter_makes_of_documented_ones(na
 
 @cache
 def routes() -> frozenset[str]:
-    app = create_app(Settings(tokens=(SecretStr("a-token-for-the-test"),)))
+    # With accounts: they have routes too.
+    app = create_app(Settings(secret_key=SecretStr("a-secret-key-for-the-routes-of-accounts")))
     return frozenset({*app.openapi()["paths"], "/openapi.json", "/docs"} | INSIDE)
 
 
