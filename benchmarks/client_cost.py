@@ -39,8 +39,8 @@ from proto_client.usual_time import UsualTime
 from tests.support.backend_process import running_backend
 from tests.support.gateway import MODEL
 
-ROUNDS = 40
-CALLS = 100
+ROUNDS = 250
+CALLS = 20
 SHAPE = (1, 224, 224, 3)
 
 Ask = Callable[[], Awaitable[object]]
