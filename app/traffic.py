@@ -8,6 +8,7 @@ from typing import Final, Generic, Literal
 from fastapi import BackgroundTasks
 
 from app.classifier import Classification, Outcome, PictureClassifier
+from app.deadline import by_deadline
 from app.errors import ModelServerFailed, Problem, ServiceUnavailable
 from app.metrics.recorder import CanaryMiss, Recorder
 from app.rankings import RankedT
@@ -111,7 +112,7 @@ class LabelledClassifier(Generic[RankedT]):
     async def _try_canary(self, pictures: Sequence[bytes], deadline: float) -> list[Outcome[RankedT]] | None:
         served = self._canary.served
         missed: CanaryMiss = "absent"
-        if await served.if_there() is not None:
+        if await self._is_there(deadline):
             try:
                 return await self._canary.classify_all(pictures, deadline=deadline)
             except ModelServerFailed:
@@ -121,3 +122,10 @@ class LabelledClassifier(Generic[RankedT]):
                     raise
         self._recorder.canary_missed(model=served.name, reason=missed)
         return None
+
+    async def _is_there(self, deadline: float) -> bool:
+        try:
+            return await by_deadline(self._canary.served.if_there(), deadline) is not None
+        except TimeoutError:
+            # Too late for the stable version too, which says so.
+            return False
