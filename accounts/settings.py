@@ -146,6 +146,15 @@ class AccountsSettings(BaseModel):
                 raise ValueError(f"SPORTVISION_DATABASE_URL: {error}") from error
         return self
 
+    @model_validator(mode="after")
+    def _check_redis_url(self) -> Self:
+        url = "redis://" if self.redis_url is None else self.redis_url.get_secret_value()
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError(
+                "SPORTVISION_REDIS_URL must begin with redis://, rediss:// or unix://, as in redis://:password@host:6379/0"
+            )
+        return self
+
     @property
     def accounts_on(self) -> bool:
         """Whether there are accounts at all."""

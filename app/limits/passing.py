@@ -236,13 +236,13 @@ class Passage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give back what was not needed, count what was, and tell the caller how things stand."""
+        failed = error is not None and (not isinstance(error, Problem) or error.status >= 500)
+        self._limits.count(self._caller, Counts(requests=1, images=self._answered, failed=int(failed)))
         unused = sum(images for _, images in self._decisions) - self._answered
         for decision, images in self._decisions:
             back = min(max(unused, 0), images)
             unused -= back
             await self._limits.release(decision, {IMAGES: back})
-        failed = error is not None and (not isinstance(error, Problem) or error.status >= 500)
-        self._limits.count(self._caller, Counts(requests=1, images=self._answered, failed=int(failed)))
         if self._decisions:
             headers = error.headers if isinstance(error, Problem) else self._headers
             self._tell(headers)

@@ -314,6 +314,7 @@ async def test_several_workers_without_redis_are_warned_of(
     ("changes", "said"),
     [
         ({"static_tokens_plan": "of gold"}, 'SPORTVISION_STATIC_TOKENS_PLAN is "of gold", which is no plan'),
+        ({"redis_url": "localhost:6379"}, "SPORTVISION_REDIS_URL must begin with redis://"),
         ({"plans_file": "/nowhere/plans.toml"}, "SPORTVISION_PLANS_FILE: .*cannot be read"),
     ],
 )
