@@ -1,6 +1,7 @@
 """How a call is made: through the breaker, with retries within a budget, on the channel in use."""
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from proto_client.usual_time import UsualTime
 __all__ = ["Caller", "Method"]
 
 _Reply = TypeVar("_Reply", bound=Message)
+
+_log = logging.getLogger(__name__)
 
 _ONCE = RetryPolicy(attempts=1)
 # TensorFlow Serving's own words where a batch queue is full: the server is busy, not dead, and refusing all work for
@@ -84,6 +87,8 @@ class Caller:
         self._usual: defaultdict[str, UsualTime] = defaultdict(UsualTime)
         self._budget = RetryBudget(settings.retry.budget, clock)
         self._budget_told = -1.0
+        self._fault = ""
+        self._fault_told = False
         self.breaker = Breaker(settings.breaker, on_change=self._on_breaker, clock=clock)
         if observer is not None:
             observer.breaker_changed(target=target, state=self.breaker.state)
@@ -148,12 +153,13 @@ class Caller:
             # Others are refused until this one is over; so it does not wait for as long as it might.
             seconds = min(seconds, max(self._settings.retry.attempt_timeout, usual.at_most))
         verdict = Verdict.NOTHING
-        started = time.perf_counter()
         try:
             reply = await self._send(method, content, model, seconds, usual)
             verdict = Verdict.ALIVE
         except ModelServerError as error:
-            verdict = self._verdict(error, time.perf_counter() - started, usual)
+            verdict = self._verdict(error, seconds, usual)
+            if verdict is Verdict.DEAD:
+                self._fault = str(error)
             if probe and verdict is Verdict.DEAD:
                 raise CircuitOpen(self._settings.breaker.open_seconds) from error
             raise
@@ -222,16 +228,23 @@ class Caller:
                 raise error_for(grpc.StatusCode.CANCELLED, "The client was closed during the call.") from None
             raise
 
-    def _verdict(self, error: ModelServerError, waited: float, usual: UsualTime) -> Verdict:
+    def _verdict(self, error: ModelServerError, seconds: float, usual: UsualTime) -> Verdict:
         """What a failed call says of the server: whoever answers, with whatever, is alive."""
         if error.code is grpc.StatusCode.UNAVAILABLE:
             return Verdict.ALIVE if _QUEUE_FULL in error.message else Verdict.DEAD
         if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
             enough = max(self._settings.breaker.min_wait, usual.at_most)
-            return Verdict.DEAD if waited >= enough else Verdict.NOTHING
+            return Verdict.DEAD if seconds >= enough else Verdict.NOTHING
         return Verdict.NOTHING if error.code is grpc.StatusCode.CANCELLED else Verdict.ALIVE
 
     def _on_breaker(self, state: BreakerState) -> None:
+        if state is BreakerState.CLOSED:
+            _log.info("%s answers again; the breaker is closed", self._target)
+            self._fault_told = False
+        elif state is BreakerState.OPEN and not self._fault_told:
+            # Once: it opens anew with every probe that fails.
+            _log.warning("%s does not answer; the breaker is open (%s)", self._target, self._fault)
+            self._fault_told = True
         if self._observer is not None:
             self._observer.breaker_changed(target=self._target, state=state)
 

@@ -1,6 +1,7 @@
 """The client's breaker in front of a server that hangs, is away, is busy, and comes back."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 import grpc
@@ -70,7 +71,10 @@ async def test_a_server_that_hangs_opens_it_and_is_left_in_peace(backend: FakeBa
     assert len(scene.notes.ended) == 3
 
 
-async def test_it_closes_by_itself_when_the_server_answers_again(backend: FakeBackend, scene: Scene) -> None:
+async def test_it_closes_by_itself_when_the_server_answers_again(
+    backend: FakeBackend, scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "proto_client")
     with backend.hold(Method.PREDICT):
         await scene.fail(DeadlineExceeded, 3, timeout=0.1)
     scene.clock.turn(59.9)
@@ -78,6 +82,9 @@ async def test_it_closes_by_itself_when_the_server_answers_again(backend: FakeBa
     scene.clock.turn(0.2)
     assert await scene.predict() == 1
     assert scene.notes.states == [CLOSED, OPEN, HALF_OPEN, CLOSED]
+    opened, closed = (record.getMessage() for record in caplog.records if "breaker" in record.getMessage())
+    assert opened.startswith(f"{backend.target} does not answer; the breaker is open (DEADLINE_EXCEEDED: ")
+    assert closed == f"{backend.target} answers again; the breaker is closed"
     assert backend.calls[Method.PREDICT] == 4
 
 
