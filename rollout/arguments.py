@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from proto_client import TlsFiles
 from rollout.moving import CANARY, PREVIOUS, STABLE
 
 
@@ -86,6 +87,7 @@ def _add_check(check: argparse.ArgumentParser) -> None:
         default=300.0,
         help="how long loading may take (default: %(default)s)",
     )
+    _add_tls(check)
     check.add_argument(
         "--json", metavar="FILE", help="write the outcome there; - writes it in place of the table"
     )
@@ -121,6 +123,7 @@ def _add_servers(command: argparse.ArgumentParser, *, config_required: bool) -> 
         metavar="FILE",
         help="the model servers' models.config",
     )
+    _add_tls(command)
     where = command.add_mutually_exclusive_group(required=True)
     where.add_argument(
         "--target",
@@ -141,6 +144,32 @@ def _add_servers(command: argparse.ArgumentParser, *, config_required: bool) -> 
             default=300.0,
             help="how long loading may take (default: %(default)s)",
         )
+
+
+def _add_tls(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("TLS towards the model servers, with PEM files")
+    group.add_argument(
+        "--tls", action="store_true", help="speak TLS; the other options of this group imply it"
+    )
+    group.add_argument(
+        "--tls-ca", type=Path, metavar="FILE", help="who signed their certificates (default: public)"
+    )
+    group.add_argument("--tls-certificate", type=Path, metavar="FILE", help="our own, for mutual TLS")
+    group.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key")
+    group.add_argument(
+        "--tls-server-name", metavar="NAME", help="the name in theirs, if not the host that is given"
+    )
+
+
+def tls_files(options: argparse.Namespace) -> TlsFiles | None:
+    """Read the options of TLS; None where plain text is to be spoken."""
+    files = TlsFiles(
+        ca=options.tls_ca,
+        certificate=options.tls_certificate,
+        key=options.tls_key,
+        server_name=options.tls_server_name,
+    )
+    return files if options.tls or files != TlsFiles() else None
 
 
 def _version(text: str) -> int:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from proto_client import ChannelSettings, ModelServerClient, RetryPolicy
-from rollout.arguments import parser
+from proto_client import ChannelSettings, RetryPolicy
+from rollout.arguments import parser, tls_files
 from rollout.candidate import served_alone
 from rollout.check_report import Thresholds, failures, measured, table
 from rollout.checking import compare
@@ -21,7 +21,7 @@ from rollout.moving import Mover
 from rollout.publishing import publish
 from rollout.status import differences, standings
 from rollout.status import table as status_table
-from rollout.targets import open_targets
+from rollout.targets import open_client, open_targets
 
 # Exit statuses; argparse ends with 2 by itself.
 _GOOD, _NOT_GOOD, _FAILED = 0, 1, 2
@@ -85,9 +85,12 @@ async def _check(options: argparse.Namespace) -> int:
             address = await stack.enter_async_context(
                 served_alone(options.version_dir, model, seconds=options.load_seconds)
             )
+        tls = tls_files(options)
+        # The one that was started here speaks plain text.
+        new_tls = tls if options.candidate else None
         new, old = [
-            await stack.enter_async_context(ModelServerClient(one, settings=settings))
-            for one in (address, options.against)
+            await stack.enter_async_context(open_client(one, files, settings))
+            for one, files in ((address, new_tls), (options.against, tls))
         ]
         candidate = await find_version(new, model, version=options.candidate_version)
         running = await find_version(old, model, version=options.version, label=options.label)
@@ -122,7 +125,7 @@ async def _move(options: argparse.Namespace) -> int:
     with locked(options.config):
         file = ConfigFile(options.config)
         file.model(options.model)
-        async with open_targets(options.target) as targets:
+        async with open_targets(options.target, tls_files(options)) as targets:
             mover = Mover(file, targets, options.model, seconds=options.seconds, say=_say)
             if options.command == "promote":
                 await mover.promote(options.label, options.version)
@@ -137,7 +140,7 @@ async def _status(options: argparse.Namespace) -> int:
     configured = None
     if options.config is not None:
         configured = dict(ConfigFile(options.config).model(options.model).version_labels)
-    async with open_targets(options.target) as targets:
+    async with open_targets(options.target, tls_files(options)) as targets:
         found = await standings(targets, options.model, configured)
     problems = differences(found, configured)
     if options.json:

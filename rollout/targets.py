@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proto_client import (
     ChannelSettings,
@@ -13,6 +13,8 @@ from proto_client import (
     ModelServerClient,
     ModelServerError,
     RetryPolicy,
+    TlsError,
+    TlsFiles,
     VersionStatus,
 )
 from proto_client.messages import ModelServerConfig
@@ -73,28 +75,46 @@ class Target:
             raise RolloutError(f"{self.address} does not take the configuration: {error}.") from error
 
 
+def open_client(address: str, tls: TlsFiles | None, settings: ChannelSettings) -> ModelServerClient:
+    """Make a client, to be closed by the caller.
+
+    Raises:
+        RolloutError: The address cannot be read, or the files for TLS cannot be used.
+    """
+    try:
+        return ModelServerClient(address, settings=settings, tls=tls)
+    except (ValueError, TlsError) as error:
+        raise RolloutError(f"No client for {address!r}: {error}") from error
+
+
 @asynccontextmanager
-async def open_targets(names: Sequence[str]) -> AsyncIterator[list[Target]]:
+async def open_targets(names: Sequence[str], tls: TlsFiles | None = None) -> AsyncIterator[list[Target]]:
     """Open a client to every server; they are closed when the block ends.
 
     Args:
         names: host:port, or dns:///host:port. A host with several addresses stands for all of them, as a headless
             service of Kubernetes does.
+        tls: The files for TLS; None speaks plain text. Without a server name in it, certificates must bear the host
+            that was given, not the address that it stands for.
 
     Raises:
-        RolloutError: A name is no such thing, or has no address.
+        RolloutError: A name is no such thing, or has no address; or the files for TLS cannot be used.
     """
-    addresses = [address for name in names for address in await _addresses(name)]
     # Retries are for passing faults of one question; a reload is never repeated.
     settings = ChannelSettings(retry=RetryPolicy(attempts=3, initial_backoff=0.1))
+    found: dict[str, Target] = {}
     async with AsyncExitStack() as stack:
-        yield [
-            Target(address, await stack.enter_async_context(ModelServerClient(address, settings=settings)))
-            for address in dict.fromkeys(addresses)
-        ]
+        for name in names:
+            host, addresses = await _addresses(name)
+            for address in addresses:
+                named = tls and replace(tls, server_name=tls.server_name or host)
+                if address not in found:
+                    client = open_client(address, named, settings)
+                    found[address] = Target(address, await stack.enter_async_context(client))
+        yield list(found.values())
 
 
-async def _addresses(name: str) -> list[str]:
+async def _addresses(name: str) -> tuple[str, list[str]]:
     host, separator, port = name.removeprefix(_DNS).rpartition(":")
     if not separator or not host or not port.isdecimal():
         raise RolloutError(f"{name!r} is no model server's address: give host:port or dns:///host:port.")
@@ -109,4 +129,4 @@ async def _addresses(name: str) -> list[str]:
         written = f"[{where[0]}]" if family == socket.AF_INET6 else str(where[0])
         by_family.setdefault(family, []).append(f"{written}:{port}")
     # Of a server with addresses of both kinds, one of each would be told twice.
-    return by_family.get(socket.AF_INET) or by_family[socket.AF_INET6]
+    return host.strip("[]"), by_family.get(socket.AF_INET) or by_family[socket.AF_INET6]

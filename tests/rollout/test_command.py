@@ -5,7 +5,9 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import grpc
 import pytest
+import trustme
 
 from rollout.arguments import parser
 from rollout.cli import main, perform
@@ -104,8 +106,6 @@ async def test_another_first_answer_is_counted_and_named(
 async def test_pictures_that_it_cannot_answer_are_errors(
     running: FakeBackend, candidate: FakeBackend, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import grpc
-
     candidate.fail(Method.PREDICT, grpc.StatusCode.INTERNAL, "the graph is broken")
     assert await run(*checking(running, candidate, pictures)) == 1
     assert "no picture was answered by both" in capsys.readouterr().out
@@ -144,6 +144,7 @@ async def test_files_that_are_no_pictures_are_passed_over(
         ("label", "has no label nope"),
         ("model", "has no latest version of other"),
         ("away", "has no latest version"),
+        ("address", "No client for 'nowhere:'"),
     ],
 )
 async def test_what_cannot_be_compared_is_said(
@@ -168,6 +169,8 @@ async def test_what_cannot_be_compared_is_said(
             arguments += ["--label", "nope"]
         case "model":
             arguments[arguments.index(MODEL)] = "other"
+        case "address":
+            arguments[arguments.index("--against") + 1] = "nowhere:"
         case "away":
             await candidate.stop()
     assert await run(*arguments) == 2
@@ -275,6 +278,30 @@ async def test_what_cannot_be_done_says_why(
     assert "has no version to take the label 'stable' back to" in capsys.readouterr().err
     assert await run("status", "--model", MODEL, "--target", "x") == 2
     assert "is no model server's address" in capsys.readouterr().err
+
+
+async def test_servers_behind_mutual_tls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    authority = trustme.CA()
+    ours, theirs = authority.issue_cert("rollout.test"), authority.issue_cert("model-server")
+    paths = {name: tmp_path / f"{name}.pem" for name in ("ca", "certificate", "key")}
+    authority.cert_pem.write_to_path(paths["ca"])
+    ours.cert_chain_pems[0].write_to_path(paths["certificate"])
+    ours.private_key_pem.write_to_path(paths["key"])
+    credentials = grpc.ssl_server_credentials(
+        [(theirs.private_key_pem.bytes(), theirs.cert_chain_pems[0].bytes())],
+        root_certificates=authority.cert_pem.bytes(),
+        require_client_auth=True,
+    )
+    tls = [part for name, path in paths.items() for part in (f"--tls-{name}", path)]
+    async with RollingBackend(credentials=credentials) as server:
+        server.serve(3, stable=3)
+        where = ["--model", MODEL, "--target", server.target]
+        assert await run("status", *where, *tls, "--tls-server-name", "model-server") == 0
+        assert "AVAILABLE    stable" in capsys.readouterr().out
+        # The address that a name stands for is not in the certificate.
+        assert await run("status", *where, *tls) == 1
+        assert await run("status", *where, *tls[:4]) == 2
+        assert "mutual TLS needs both" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
