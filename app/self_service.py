@@ -18,6 +18,7 @@ from accounts.mailing_list import MailingList
 from accounts.opening import Accounts
 from accounts.sign_up import SignUp
 from app.account_problems import as_problems
+from app.metrics.recorder import Recorder
 from app.networks import network_of_request
 from app.settings import Settings
 
@@ -62,7 +63,7 @@ class SelfService:
 
 @asynccontextmanager
 async def open_self_service(
-    settings: Settings, accounts: Accounts, limiter: Limiter
+    settings: Settings, accounts: Accounts, limiter: Limiter, recorder: Recorder
 ) -> AsyncIterator[SelfService]:
     """Open it; mails are sent until the block ends.
 
@@ -74,7 +75,7 @@ async def open_self_service(
     keys = accounts.link_keys
     link_lifetime = timedelta(hours=settings.link_hours)
     async with AsyncExitStack() as stack:
-        worker = make_worker(settings, accounts.database, keys, urls)
+        worker = make_worker(settings, accounts.database, keys, urls, recorder)
         await stack.enter_async_context(at_work(worker))
         yield SelfService(
             accounts=accounts,

@@ -109,7 +109,7 @@ async def open_services(
         limiter = await open_shared_limiter(settings, recorder, stack)
         database = None if accounts is None else accounts.database
         limits = await open_limits(settings, limiter, recorder, stack, database)
-        self_service = await _open_self_service(settings, accounts, limiter, stack)
+        self_service = await _open_self_service(settings, accounts, limiter, recorder, stack)
         pool = stack.enter_context(
             DecodePool(
                 workers=settings.decode_workers,
@@ -191,13 +191,17 @@ async def _accounts(settings: Settings, stack: AsyncExitStack) -> "Accounts | No
 
 
 async def _open_self_service(
-    settings: Settings, accounts: "Accounts | None", limiter: Limiter, stack: AsyncExitStack
+    settings: Settings,
+    accounts: "Accounts | None",
+    limiter: Limiter,
+    recorder: Recorder,
+    stack: AsyncExitStack,
 ) -> "SelfService | None":
     if accounts is None:
         return None
     from app.self_service import open_self_service
 
-    return await stack.enter_async_context(open_self_service(settings, accounts, limiter))
+    return await stack.enter_async_context(open_self_service(settings, accounts, limiter, recorder))
 
 
 # Async, since FastAPI sends any other dependency through a thread.

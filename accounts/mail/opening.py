@@ -18,7 +18,7 @@ from accounts.mail.outbox import Outbox, OutboxRules
 from accounts.mail.senders import MailSender
 from accounts.mail.settings import MailSettings
 from accounts.mail.smtp_sender import SmtpSender, SmtpServer
-from accounts.mail.worker import MailWorker, Pace
+from accounts.mail.worker import MailObserver, MailWorker, Pace
 
 _RESTART_SECONDS: Final = 5.0
 
@@ -60,7 +60,13 @@ def outbox_rules(settings: MailSettings) -> OutboxRules:
     )
 
 
-def make_worker(settings: MailSettings, database: Database, keys: LinkKeys, urls: MailUrls) -> MailWorker:
+def make_worker(
+    settings: MailSettings,
+    database: Database,
+    keys: LinkKeys,
+    urls: MailUrls,
+    observer: MailObserver | None = None,
+) -> MailWorker:
     """Make a worker.
 
     Raises:
@@ -75,6 +81,7 @@ def make_worker(settings: MailSettings, database: Database, keys: LinkKeys, urls
             look_every=timedelta(seconds=settings.mail_poll_seconds),
             attempt=timedelta(seconds=settings.smtp_timeout_seconds),
         ),
+        observer,
     )
 
 

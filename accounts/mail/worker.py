@@ -5,12 +5,14 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from accounts.database import DatabaseAway
 from accounts.mail.composing import ReadyMail
 from accounts.mail.outbox import ClaimedMail, Outbox, jittered
 from accounts.mail.senders import Connection, MailDeferred, MailRefused, MailSender
+
+Outcome = Literal["sent", "deferred", "failed", "dropped"]
 
 _log = logging.getLogger(__name__)
 
@@ -53,18 +55,42 @@ class Pace:
     tidy_every: timedelta = timedelta(hours=1)
 
 
+class MailObserver(Protocol):
+    """Is told what becomes of mails."""
+
+    def mail_ended(self, outcome: Outcome) -> None:
+        """An attempt at a mail ended, or it was not wanted any more."""
+
+    def mails_held_up(self, *, held_up: bool) -> None:
+        """Mails wait, because the mail server or the database is away; or they do so no more."""
+
+
 class MailWorker:
     """Any number of them may run, in any number of processes."""
 
-    def __init__(self, outbox: Outbox, clerk: Clerk, sender: MailSender, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        clerk: Clerk,
+        sender: MailSender,
+        pace: Pace | None = None,
+        observer: MailObserver | None = None,
+    ) -> None:
+        """Send nothing yet.
+
+        Raises:
+            ValueError: A mail is leased for less than an attempt may take.
+        """
         self._outbox = outbox
         self._clerk = clerk
         self._sender = sender
         self._pace = pace or Pace()
+        self._observer = observer
         if self._pace.attempt >= outbox.rules.lease:
             raise ValueError("an attempt may not take longer than a mail is leased for")
         self._woken = asyncio.Event()
         self._failures = 0
+        self._held_up_by: Exception | None = None
 
     def wake(self) -> None:
         """Say that there is something new in the outbox."""
@@ -84,7 +110,9 @@ class MailWorker:
                     tidy_at = loop.time() + self._pace.tidy_every.total_seconds()
                 while await self.send_some():
                     self._recovered()
-                self._recovered()
+                if isinstance(self._held_up_by, DatabaseAway):
+                    # With nothing to send, that the mail server is back is not known.
+                    self._recovered()
             except (MailDeferred, DatabaseAway) as error:
                 pause = self._failed(error)
                 # What is new must wait as well.
@@ -126,28 +154,45 @@ class MailWorker:
             await connection.deliver(ready)
         except NotWanted as error:
             await self._outbox.dropped(mail, str(error))
+            self._ended("dropped")
         except MailRefused as error:
             _log.warning("a mail was refused for good: %s (%s, %s)", error, mail.kind, mail.id)
             await self._outbox.refused(mail, str(error))
+            self._ended("failed")
         except MailDeferred as error:
             await self._defer(mail, error)
             if error.whole_connection:
                 raise
         else:
+            self._ended("sent")
             await self._outbox.sent(mail)
 
     async def _defer(self, mail: ClaimedMail, error: MailDeferred) -> None:
         # Also where the connection broke: a mail that breaks each must not stand in the way of all others.
-        if not await self._outbox.deferred(mail, str(error)):
+        if await self._outbox.deferred(mail, str(error)):
+            self._ended("deferred")
+        else:
             _log.warning("a mail was given up: %s (%s, %s)", error, mail.kind, mail.id)
+            self._ended("failed")
+
+    def _ended(self, outcome: Outcome) -> None:
+        if self._observer is not None:
+            self._observer.mail_ended(outcome)
 
     def _failed(self, error: Exception) -> timedelta:
         if not self._failures:
             _log.warning("mails wait: %s", error)
+            self._hold_up(error)
         self._failures += 1
         return jittered(self._pace.first_pause, self._pace.longest_pause, self._failures)
 
     def _recovered(self) -> None:
         if self._failures:
             _log.info("mails go out again, after %d failures", self._failures)
+            self._hold_up(None)
         self._failures = 0
+
+    def _hold_up(self, error: Exception | None) -> None:
+        self._held_up_by = error
+        if self._observer is not None:
+            self._observer.mails_held_up(held_up=error is not None)

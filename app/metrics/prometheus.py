@@ -9,7 +9,15 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from app.metrics.instruments import Instruments
 from app.metrics.predictions import MAX_VERSIONS, OTHER, PredictionMetrics
-from app.metrics.recorder import CanaryMiss, ConnectionEnd, Recorder, ShadowSkip, ShedReason, Stage
+from app.metrics.recorder import (
+    CanaryMiss,
+    ConnectionEnd,
+    MailOutcome,
+    Recorder,
+    ShadowSkip,
+    ShedReason,
+    Stage,
+)
 from proto_client import BreakerState
 
 #: Where the worker processes that share a port keep their values, so that each can show those of all. The library
@@ -108,6 +116,14 @@ class PrometheusRecorder(Recorder):
     def limits_alone(self, *, alone: bool) -> None:
         """See `Recorder`."""
         self._instruments.limits_alone.set(alone)
+
+    def mail_ended(self, outcome: MailOutcome) -> None:
+        """See `Recorder`."""
+        self._instruments.mails.labels(outcome).inc()
+
+    def mails_held_up(self, *, held_up: bool) -> None:
+        """See `Recorder`."""
+        self._instruments.mails_held_up.set(held_up)
 
     def uploaded(self, size: int) -> None:
         """See `Recorder`."""

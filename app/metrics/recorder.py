@@ -9,6 +9,7 @@ from proto_client import BreakerState
 Stage = Literal["read", "queue", "decode", "inference", "encode"]
 ShedReason = Literal["in_flight", "upload_memory", "decode_queue"]
 ConnectionEnd = Literal["slow_head", "made_room", "refused"]
+MailOutcome = Literal["sent", "deferred", "failed", "dropped"]
 
 CanaryMiss = Literal["absent", "failed"]
 ShadowSkip = Literal["full", "absent", "same_version", "late", "failed", "too_large"]
@@ -45,6 +46,12 @@ class Recorder:
 
     def limits_alone(self, *, alone: bool) -> None:
         """This process counts limits by itself, because Redis is away; or it does so no more."""
+
+    def mail_ended(self, outcome: MailOutcome) -> None:
+        """An attempt at a mail ended, or it was not wanted any more."""
+
+    def mails_held_up(self, *, held_up: bool) -> None:
+        """Mails wait, because the mail server or the database is away; or they do so no more."""
 
     def uploaded(self, size: int) -> None:
         """A picture of so many bytes was read whole."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from accounts.mail.composing import Body, Letter, ReadyMail, Sender, compose
 from accounts.mail.opening import at_work
 from accounts.mail.outbox import ClaimedMail, Outbox, OutboxRules
 from accounts.mail.smtp_sender import SmtpSender, SmtpServer
-from accounts.mail.worker import MailWorker, NotWanted, Pace
+from accounts.mail.worker import MailWorker, NotWanted, Outcome, Pace
 from accounts.tables.mail import OutboxMail
 from tests.support.mail_server import MailServer
 
@@ -51,6 +52,20 @@ class PlainClerk:
             recipient=EmailAddress.parse(row.recipient),
             made=datetime(2026, 3, 5, tzinfo=UTC),
         )
+
+
+class Observer:
+    """Counts what it is told."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.held_up: list[bool] = []
+
+    def mail_ended(self, outcome: Outcome) -> None:
+        self.outcomes[outcome] += 1
+
+    def mails_held_up(self, *, held_up: bool) -> None:
+        self.held_up.append(held_up)
 
 
 @pytest.fixture
@@ -207,6 +222,30 @@ async def test_a_fault_of_ours_does_not_end_the_sending(
         await until(states(database, sent=1))
     assert "sending mails failed, and begins again" in caplog.text
     assert "a fault of ours" in caplog.text
+
+
+async def test_what_becomes_of_mails_is_told(
+    database: Database, clerk: PlainClerk, server: MailServer
+) -> None:
+    observer = Observer()
+    server.recipient_answers = {"never@example.org": "550 no", "later@example.org": "450 later"}
+    clerk.unwanted.add("left@example.org")
+    await queue(database, *(f"{name}@example.org" for name in ("never", "later", "left", "now")))
+    sender = SmtpSender(SmtpServer("127.0.0.1", server.port, "none", timeout=5, local_hostname="localhost"))
+    await server.stop()
+    async with at_work(MailWorker(Outbox(database, RULES), clerk, sender, PACE, observer)):
+
+        async def held_up() -> bool:
+            return observer.held_up == [True]
+
+        await until(held_up)
+        await server.start()
+        await until(states(database, failed=1, queued=1, dropped=1, sent=1))
+        server.recipient_answers = {}
+        await until(states(database, failed=1, dropped=1, sent=2))
+    assert observer.held_up == [True, False]
+    assert observer.outcomes.pop("deferred") >= 1
+    assert observer.outcomes == {"sent": 2, "failed": 1, "dropped": 1}
 
 
 def test_an_attempt_must_end_before_the_lease(database: Database, clerk: PlainClerk) -> None:
