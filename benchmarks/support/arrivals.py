@@ -60,6 +60,7 @@ async def steady(
         port = choose()
         caller = pool.take(port)
         what: int | str
+        late = time.monotonic() - due
         try:
             async with asyncio.timeout(60):
                 what, _ = await caller.exchange(request)
@@ -68,7 +69,7 @@ async def steady(
             what = type(error).__name__
             await caller.close()
         ended = time.monotonic()
-        load.outcomes.append(Outcome(what, ended - due, ended))
+        load.outcomes.append(Outcome(what, ended - due, ended, late))
 
     begun = time.monotonic()
     async with asyncio.TaskGroup() as group:

@@ -24,11 +24,13 @@ class Outcome:
         what: The status, or the name of the exception where there was no answer.
         seconds: How long the caller waited.
         ended: When it was over, by `time.monotonic`.
+        late: How many of the seconds passed before it was sent: the sender's own lateness.
     """
 
     what: int | str
     seconds: float
     ended: float
+    late: float = 0.0
 
 
 @dataclass
