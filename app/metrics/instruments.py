@@ -59,7 +59,7 @@ class Instruments:
         self.shed = counter("shed", "Requests refused because a bound was reached.", "reason")
         self.limited = counter("limited", "Requests refused by a limit of their caller's plan.", "limit")
         self.limits_alone = gauge("limits_alone", "Processes that count limits alone: Redis is away.")
-        self.mails = counter("mails", "Attempts at mails, and mails that were not wanted any more.", "outcome")
+        self.mails = counter("mails", "Attempts at mails, and mails no longer wanted.", "outcome")
         self.mails_held_up = gauge("mails_held_up", "Processes that cannot send: the mail server is away.")
         self.upload_bytes = histogram("upload_bytes", "Size of the pictures read whole.", UPLOAD_BUCKETS)
         self.stage_seconds = histogram(

@@ -1,5 +1,6 @@
 """The mailing list over HTTP, on both databases."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from accounts.links import LinkKeys
 from accounts.list_sending import Message, list_figures, send_to_list
 from accounts.tables.base import now
 from accounts.tables.mailing_list import Subscription
+from tests.support.scrape import scrape
 from tests.support.self_service import (
     SECRET,
     Desk,
@@ -120,6 +122,14 @@ async def test_unsubscribing_outlives_the_account_and_the_subscription(
     assert (await desk.client.post(path)).json() == {"status": "unsubscribed"}
     await desk.subscribe("eve@example.org")
     assert not [mail for mail in desk.mailbox.to(ADA) if mail["Subject"] == "News 1"]
+
+
+async def test_mails_are_counted(desk: Desk) -> None:
+    await desk.subscribe(ADA)
+    async with asyncio.timeout(10):
+        while (await scrape(desk.client)).value("mails_total", outcome="sent") != 1:
+            await asyncio.sleep(0.02)
+    assert (await scrape(desk.client)).value("mails_held_up") == 0
 
 
 async def test_links_that_are_not_ours(desk: Desk) -> None:
