@@ -25,9 +25,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import redis
+from starlette.datastructures import MutableHeaders
 
 from accounts.limits import Limiter, open_limiter
 from accounts.plans import load_plans
+from app.auth import Caller
+from app.limits.passing import Limits
+from app.metrics.recorder import Recorder
 from benchmarks.metrics_cost import Side, report, running
 from tests.support.databases import REDIS_URL, running_redis
 from tests.support.fake_backend import FakeBackend
@@ -85,7 +89,26 @@ async def checks(redis_url: str, plans: Path) -> None:
             async def hit_and_release(number: int, limiter: Limiter = limiter) -> None:
                 await limiter.release(await limiter.hit(f"token-{number % 100}", rules))
 
-            for what, check in (("taken", hit), ("taken and given back", hit_and_release)):
+            limits = Limits(
+                limiter,
+                load_plans(plans),
+                static_plan="measured",
+                lease_seconds=60,
+                retry_after=1,
+                recorder=Recorder(),
+                ledger=None,
+            )
+
+            async def whole(number: int, limits: Limits = limits) -> None:
+                caller = Caller(f"static:{number % 100}", frozenset())
+                async with limits.passage(caller, MutableHeaders()) as passage:
+                    passage.answered()
+
+            for what, check in (
+                ("taken", hit),
+                ("taken and given back", hit_and_release),
+                ("a whole passage, headers and all", whole),
+            ):
                 print(f"{name + ', ' + what:44} {await microseconds(check):6.1f} µs")
     with contextlib.closing(redis.Redis.from_url(redis_url)) as client:
         scripts = client.info("commandstats")["cmdstat_evalsha"]
