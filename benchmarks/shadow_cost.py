@@ -1,11 +1,14 @@
 """What shadow mode costs a caller: gateways with it and without, turn and turn about in one run.
 
-    python -m benchmarks.shadow_cost [--milliseconds 20] [--rounds 200] [--other-size]
+    python -m benchmarks.shadow_cost [--milliseconds 20] [--sets 6] [--rounds 40] [--other-size]
 
 Each side is a gateway process of its own. All have the same model server behind them, which answers after a fixed
 time: TensorFlow's would be computed, on cores that the gateway would then lack. One caller sends one picture after
 the other, so the second version's work for one picture falls into the next one's time: the hardest case there is.
 With --other-size the second version takes another input, so its pictures are decoded anew.
+
+Two sides have no shadow mode: what they differ by is chance. Every set has gateways of its own, started in another
+order, for two processes of the same program are never quite alike.
 """
 
 import argparse
@@ -28,31 +31,39 @@ from tests.support.processes import free_port, listens
 
 # Few, so that the sides of a round meet the same machine, whatever else it does.
 REQUESTS = 10
-SHARES = (0.0, 0.1, 1.0)
+SIDES = {"off": 0.0, "off again": 0.0, "10%": 0.1, "all": 1.0}
 
 
 @dataclass(slots=True)
 class Side:
-    """One gateway, and what was measured of it, one value a round."""
+    """What was measured of one kind of gateway, one value a round."""
+
+    waits: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    all_waits: list[float] = field(default_factory=list)
+    seen: int = 0
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One gateway process."""
 
     port: int
     process: Measured
     caller: Caller
-    waits: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-    all_waits: list[float] = field(default_factory=list)
 
-    async def round(self, request: bytes) -> None:
+    async def round(self, request: bytes, side: Side) -> None:
         """Send the requests of one round."""
         before = self.process.cpu_seconds()
         waits = await one_by_one(self.caller, request, REQUESTS)
-        self.cpu.append((self.process.cpu_seconds() - before) / REQUESTS)
-        self.waits.append(statistics.median(waits.seconds))
-        self.all_waits += waits.seconds
+        side.cpu.append((self.process.cpu_seconds() - before) / REQUESTS)
+        side.waits.append(statistics.median(waits.seconds))
+        side.all_waits += waits.seconds
 
 
 @contextlib.asynccontextmanager
-async def gateway(share: float, backend: int, folder: Path) -> AsyncIterator[Side]:
+async def gateway(share: float, backend: int, log: Path) -> AsyncIterator[Gateway]:
     """Run a gateway whose shadow mode has this share."""
     port = free_port()
     environment = {
@@ -66,14 +77,13 @@ async def gateway(share: float, backend: int, folder: Path) -> AsyncIterator[Sid
         # Looks at the versions are not what is measured.
         "SPORTVISION_MODEL_REFRESH_SECONDS": "60",
     }
-    log = folder / f"gateway-{share}.log"
     with running([PYTHON, "-m", "app"], log=log, environment=environment) as process:
         await asyncio.to_thread(
             wait_until, lambda: answers(f"http://127.0.0.1:{port}/readyz"), process, pause=0.1
         )
         caller = Caller(port)
         try:
-            yield Side(port, process, caller)
+            yield Gateway(port, process, caller)
         finally:
             await caller.close()
 
@@ -103,57 +113,67 @@ def ratio(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:
     return found[low], statistics.median(found), found[high]
 
 
-def report(sides: dict[float, Side]) -> None:
-    """Print a table; ratios are against the side without shadow mode."""
-    base = sides[SHARES[0]]
-    head = f"{'share':>6} {'median':>9} {'ratio (95%)':>26} {'p99':>9} {'CPU':>9} {'ratio (95%)':>24}"
+def report(sides: dict[str, Side]) -> None:
+    """Print a table; ratios are against the first side."""
+    base = next(iter(sides.values()))
+    head = f"{'shadow':>9} {'median':>9} {'ratio (95%)':>26} {'p99':>9} {'CPU':>9} {'ratio (95%)':>24}"
     print(f"{head} {'seen':>6} {'left out':>9}")
-    for share, side in sides.items():
+    for name, side in sides.items():
         low, middle, high = ratio(side.waits, base.waits)
         cpu_low, cpu, cpu_high = ratio(side.cpu, base.cpu)
         p99 = statistics.quantiles(side.all_waits, n=100)[98]
         wait = f"{statistics.median(side.all_waits) * 1e3:6.2f} ms {middle:9.4f} ({low:.4f} – {high:.4f})"
         work = f"{statistics.median(side.cpu) * 1e3:6.2f} ms {cpu:7.3f} ({cpu_low:.3f} – {cpu_high:.3f})"
-        seen, left_out = compared(side.port)
-        print(f"{share:6.0%} {wait} {p99 * 1e3:6.2f} ms {work} {seen:>6} {left_out:>9}")
+        print(f"{name:>9} {wait} {p99 * 1e3:6.2f} ms {work} {side.seen:>6} {side.left_out:>9}")
+
+
+async def one_set(
+    number: int, rounds: int, pause: float, backend: int, request: bytes, sides: dict[str, Side], folder: Path
+) -> None:
+    """Measure with gateways of their own."""
+    names = list(SIDES)
+    async with contextlib.AsyncExitStack() as stack:
+        gateways = {}
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            log = folder / f"{number}-{name}.log"
+            gateways[name] = await stack.enter_async_context(gateway(SIDES[name], backend, log))
+        orders = list(itertools.permutations(names))
+        for turn in range(rounds + 1):
+            # Another order every time, so that each comes after each other as often. The first round only warms up.
+            for name in orders[(number * rounds + turn) * 7 % len(orders)]:
+                await gateways[name].round(request, sides[name] if turn else Side())
+                # What shadow mode still does is this side's, and must not fall into the next one's time.
+                await asyncio.sleep(pause)
+        for name, one in gateways.items():
+            seen, left_out = await asyncio.to_thread(compared, one.port)
+            sides[name].seen += seen
+            sides[name].left_out += left_out
 
 
 async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shadow_cost", description=__doc__)
     parser.add_argument("--milliseconds", type=float, default=20.0, help="what the model server takes")
-    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--sets", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=40, help="in each set")
     parser.add_argument("--other-size", action="store_true", help="the second version takes another input")
     options = parser.parse_args()
-    picture = encoded(quadrants(640, 480), quality=85)
-    request = upload(PREDICT, [picture], token=TOKEN)
+    request = upload(PREDICT, [encoded(quadrants(640, 480), quality=85)], token=TOKEN)
+    sides = {name: Side() for name in SIDES}
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
+        side = 160 if options.other_size else 224
         command = [PYTHON, "-m", "benchmarks.backends.two_versions", f"--port={port}"]
-        command += [
-            f"--milliseconds={options.milliseconds}",
-            f"--candidate-side={160 if options.other_size else 224}",
-        ]
-        async with contextlib.AsyncExitStack() as stack:
-            backend = stack.enter_context(running(command, log=folder / "backend.log"))
+        command += [f"--milliseconds={options.milliseconds}", f"--candidate-side={side}"]
+        pause = 0.05 + 2 * options.milliseconds / 1000
+        with running(command, log=folder / "backend.log") as backend:
             wait_until(lambda: listens(port), backend)
-            sides = {share: await stack.enter_async_context(gateway(share, port, folder)) for share in SHARES}
-            orders = list(itertools.permutations(SHARES))
-            for number in range(options.rounds + 1):
-                # Every order in turn, so that each comes after each other as often.
-                for share in orders[number % len(orders)]:
-                    await sides[share].round(request)
-                    # What shadow mode still does is this side's, and must not fall into the next one's time.
-                    await asyncio.sleep(0.05 + 2 * options.milliseconds / 1000)
-                if number == 0:
-                    # The first round only warms up.
-                    for side in sides.values():
-                        for values in (side.waits, side.cpu, side.all_waits):
-                            values.clear()
-            report(sides)
+            for number in range(options.sets):
+                await one_set(number, options.rounds, pause, port, request, sides, folder)
+    report(sides)
     print(
-        f"{options.rounds} rounds of {REQUESTS} requests a side, one at a time; the model server answers after "
-        f"{options.milliseconds:g} ms",
+        f"{options.sets} sets of {options.rounds} rounds of {REQUESTS} requests a side, one at a time; the model "
+        f"server answers after {options.milliseconds:g} ms",
         file=sys.stderr,
     )
 
