@@ -59,6 +59,13 @@ def count(connection: Connection) -> dict[str, int]:
     }
 
 
+@pytest.fixture
+async def database_url(empty_database_url: str) -> str:
+    """One of its own, at the newest revision; others share theirs, and these tests take it apart."""
+    await migrating.upgrade(empty_database_url)
+    return empty_database_url
+
+
 async def on(url: str, work: Any) -> Any:
     database = Database(url)
     try:
