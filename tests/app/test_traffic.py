@@ -215,3 +215,14 @@ async def test_without_a_share_nobody_asks_for_the_label_until_a_caller_does(tri
             assert seen(await send(client, "canary")) == (200, "1", "stable")
         # What is not there is remembered for as long as a look lasts.
         assert labels.count("canary") == 1
+
+
+async def test_looking_for_a_trial_takes_no_longer_than_the_caller_waits(trial: FakeBackend) -> None:
+    settings = trial_settings(trial, model_refresh_seconds=3600.0)
+    async with gateway_client(settings) as client:
+        assert seen(await send(client)) == (200, "1", "stable")
+        with trial.hold(Method.METADATA):
+            answer = await client.post(
+                PREDICT, headers={LABEL: "canary", "X-Request-Timeout": "0.3"}, files={"file": grey_jpeg(0)}
+            )
+    assert_problem(answer, 504, "deadline-exceeded", "X-Request-Timeout")
