@@ -1,6 +1,7 @@
 """The quick way to a model's input against the plain one, Pillow's alone."""
 
 import io
+import math
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tests.support.pictures import encoded
 
 def by_pillow(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(data)) as picture:
-        picture.draft("RGB", (max(height, width),) * 2)
+        picture.draft("RGB", (math.ceil(1.5 * max(height, width)),) * 2)
         small = picture.convert("RGB").resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
     return np.asarray(small)
 
