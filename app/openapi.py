@@ -51,7 +51,7 @@ RATE_LIMIT_HEADERS: Final[dict[str, Any]] = {
         "description": "The limits of the token's plan (draft-ietf-httpapi-ratelimit-headers): q is the quota, w its "
         "window in seconds, qu its unit.",
         "schema": {"type": "string"},
-        "example": '"requests";q=30;w=15, "images";q=20000;w=86400;qu="sportvision-images"',
+        "example": '"requests";q=30;w=15, "images";q=20000;w=86400;sportvision-unit="images"',
     },
     "RateLimit": {
         "description": "What is left of each: r remaining, t seconds until all of it is back.",

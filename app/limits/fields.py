@@ -1,9 +1,10 @@
 """The header fields `RateLimit-Policy` and `RateLimit`, and what a refusal says.
 
-Both are lists of structured fields (RFC 9651) by draft-ietf-httpapi-ratelimit-headers-10: each item is the name of a
+Both are lists of structured fields (RFC 9651) by draft-ietf-httpapi-ratelimit-headers-11: each item is the name of a
 policy as a string, with the parameters q (quota), w (window in seconds) and qu (unit) in the one field, r (remaining)
-and t (seconds until it is reset) in the other. The unit of pictures is not among the registered ones, so it bears our
-name.
+and t (seconds in which no more than that may be used) in the other. Pictures are no unit that the draft knows, and an
+unknown one would make strict clients drop the field; so they are named by a parameter of our own, which the draft
+allows where it bears a name like ours.
 """
 
 import math
@@ -16,7 +17,7 @@ from app.errors import Problem
 
 POLICY_FIELD: Final = "RateLimit-Policy"
 STANDING_FIELD: Final = "RateLimit"
-_IMAGES_UNIT: Final = "sportvision-images"
+_IMAGES: Final = 'sportvision-unit="images"'
 
 
 class QuotaExceeded(Problem):
@@ -84,7 +85,7 @@ def _policy(rule: Rule) -> str:
         case Rate():
             return f'"{rule.name}";q={rule.quota};w={rule.window}'
         case Quota():
-            return f'"{rule.name}";q={rule.quota};w={rule.window};qu="{_IMAGES_UNIT}"'
+            return f'"{rule.name}";q={rule.quota};w={rule.window};{_IMAGES}'
         case Places():
             return f'"{rule.name}";q={rule.quota};qu="concurrent-requests"'
 

@@ -52,7 +52,7 @@ async def post(
 
 def members(field: str) -> dict[str, dict[str, int | str]]:
     """Read a list of strings with parameters, as structured fields are written (RFC 9651); fails on all else."""
-    item = r'"([a-z]+)"((?:;[a-z]+=(?:\d+|"[a-z-]+"))*)'
+    item = r'"([a-z]+)"((?:;[a-z-]+=(?:\d+|"[a-z-]+"))*)'
     assert re.fullmatch(f"{item}(?:, {item})*", field), field
     return {
         name: {
@@ -69,7 +69,7 @@ async def test_every_answer_tells_the_limits_and_what_is_left(backend: FakeBacke
         first, second = await post(client), await post(client, PREDICT_PRODUCT)
     assert members(second.headers["ratelimit-policy"]) == {
         "requests": {"q": 20, "w": 20},
-        "images": {"q": 500, "w": 86_400, "qu": "sportvision-images"},
+        "images": {"q": 500, "w": 86_400, "sportvision-unit": "images"},
         "concurrent": {"q": 4, "qu": "concurrent-requests"},
     }
     assert second.headers["ratelimit-policy"] == first.headers["ratelimit-policy"]
