@@ -36,6 +36,11 @@ async def served_alone(version: Path, model: str, *, seconds: float) -> AsyncIte
         RolloutError: The folder is no SavedModel, or the server cannot load it; the message has its reason.
     """
     check_is_version(version)
+    if not (_ROOT / "model_server").is_dir():
+        raise RolloutError(
+            "The embedded model server is not here; a gateway's image has none. Check from a checkout, or have a "
+            "model server load the version and name it: --candidate HOST:PORT."
+        )
     with _base_path(version) as base:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "model_server", "--port=0", f"--model_name={model}"),

@@ -193,6 +193,16 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, capsys: pytest.Cap
     assert "is no SavedModel" in capsys.readouterr().err
 
 
+def test_where_there_is_no_embedded_server_it_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rollout.candidate._ROOT", tmp_path)
+    source = version(tmp_path / "models" / "m" / "4")
+    arguments = ["check", "--against", "127.0.0.1:1", "--pictures", str(tmp_path)]
+    assert run_sync([*arguments, "--version-dir", str(source)]) == 2
+    assert "name it: --candidate HOST:PORT" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("path", "card", "name"),
     [
