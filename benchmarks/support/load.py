@@ -55,10 +55,27 @@ class Caller:
         return body
 
     async def exchange(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request and read the answer: its status and body."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-        reader, writer = self._streams
+        """Send a request and read the answer: its status and body.
+
+        A connection that was kept may have been closed by the server just now, for it was idle. That is no fault of
+        the server, and HTTP clients then open another one and send once more (RFC 9112, section 9.3.1).
+        """
+        if self._streams is not None:
+            try:
+                return await self._exchange(request, self._streams)
+            except asyncio.IncompleteReadError as error:
+                if error.partial:
+                    raise
+            except ConnectionError:
+                pass
+            await self.close()
+        self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        return await self._exchange(request, self._streams)
+
+    async def _exchange(
+        self, request: bytes, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+    ) -> tuple[int, bytes]:
+        reader, writer = streams
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:] if line)
