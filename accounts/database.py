@@ -41,8 +41,8 @@ def read_url(text: str) -> tuple[Kind, URL]:
     """Read a database's URL, and name the driver that is used for it.
 
     Args:
-        text: `sqlite:///relative.file`, `sqlite:////absolute/file` or `postgresql://…`; what asyncpg understands may
-            follow as a query, such as `?ssl=verify-full` or `?host=/run/postgresql`.
+        text: `sqlite:///relative.file`, `sqlite:////absolute/file` or `postgresql://…`; what libpq understands may
+            follow as a query, such as `?sslmode=verify-full` or `?host=/run/postgresql`.
 
     Raises:
         DatabaseUrlError: It is neither, or a SQLite database without a file.
@@ -94,14 +94,14 @@ class Database:
             DatabaseUrlError: See `read_url`.
         """
         self.kind, self.url = read_url(url)
-        arguments: dict[str, Any] = {"connect_args": _connect_arguments(self.kind, timeout)}
+        arguments: dict[str, Any] = {"connect_args": _connect_arguments(self.url, timeout)}
         if migrating:
             arguments["poolclass"] = NullPool
         else:
             arguments |= {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": timeout}
         # A look at each connection before it is used costs a round trip, but none is handed out that has died.
         self.engine: AsyncEngine = create_async_engine(
-            self.url,
+            self.url if self.kind == "sqlite" else URL.create(self.url.drivername),
             pool_pre_ping=self.kind == "postgresql" and not migrating,
             hide_parameters=True,
             **arguments,
@@ -198,17 +198,20 @@ def _is_away(error: DBAPIError) -> bool:
 def _means_away(error: object) -> bool:
     """Whether PostgreSQL's SQLSTATE says that it cannot be used, whatever the statement.
 
-    08 connection, 28 authorization, 3D no such database, 53 resources, 57 operator intervention, 55000 takes no
-    connections, 55P03 lock, 25006 a standby (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+    08 connection, 28 authorization, 3D no such database, 42704 no such parameter (of the URL's), 53 resources,
+    57 operator intervention, 55000 takes no connections, 55P03 lock, 25006 a standby (https://www.postgresql.org/docs/current/errcodes-appendix.html).
     """
     state = getattr(error, "sqlstate", None) or ""
-    return state[:2] in {"08", "28", "3D", "53", "57"} or state in {"55000", "55P03", "25006"}
+    return state[:2] in {"08", "28", "3D", "53", "57"} or state in {"25006", "42704", "55000", "55P03"}
 
 
-def _connect_arguments(kind: Kind, timeout: float) -> dict[str, Any]:
-    if kind == "sqlite":
+def _connect_arguments(url: URL, timeout: float) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
         return {"timeout": timeout}
     return {
+        # The driver reads the URL by itself: it understands what libpq does, such as sslmode and sslrootcert, of
+        # which SQLAlchemy knows nothing.
+        "dsn": url.set(drivername="postgresql").render_as_string(hide_password=False),
         "timeout": timeout,
         "command_timeout": timeout,
         "server_settings": {"application_name": "sportvision", "timezone": "UTC"},

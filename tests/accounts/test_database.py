@@ -91,6 +91,8 @@ async def test_a_reader_does_not_wait_for_a_writer(database: Database) -> None:
     [
         "postgresql://somebody:secret-word@127.0.0.1:1/nothing",
         "postgresql:///nothing?host=/nowhere",
+        "postgresql://somebody:secret-word@127.0.0.1:1/nothing?sslmode=verify-full",
+        "postgresql://somebody:secret-word@127.0.0.1:1/nothing?sslmode=nonsense",
         "sqlite:////proc/nothing/accounts.sqlite3",
     ],
 )
@@ -133,3 +135,27 @@ def test_urls_of_both_kinds(tmp_path: Path) -> None:
     assert read_url("postgres://u:p@h/d")[1].drivername == "postgresql+asyncpg"
     assert read_url("postgresql://u:p@h/d")[0] == "postgresql"
     assert Database(f"sqlite:///{tmp_path}/x").file == tmp_path / "x"
+
+
+def with_query(url: str, pair: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{pair}"
+
+
+@pytest.mark.parametrize("pair", ["sslmode=disable", "application_name=mine"])
+async def test_a_url_may_say_what_libpq_understands(postgres_url: str, pair: str) -> None:
+    database = Database(with_query(postgres_url, pair))
+    async with database.read() as session:
+        assert await session.scalar(select(1)) == 1
+    await database.close()
+
+
+@pytest.mark.parametrize("words", ["nonsense", "no_such_"])
+async def test_a_url_that_the_server_does_not_take(postgres_url: str, words: str) -> None:
+    changed = with_query(postgres_url, "nonsense=1")
+    if words == "no_such_":
+        changed = postgres_url.replace("/test_", "/no_such_")
+    database = Database(changed)
+    with pytest.raises(DatabaseAway, match=words):
+        async with database.read():
+            pass
+    await database.close()

@@ -331,7 +331,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """An open database with all tables and no rows; once SQLite, once PostgreSQL."""
-    opened = Database(database_url)
+    # Patient: the tests of others may be running beside these.
+    opened = Database(database_url, timeout=30)
     yield opened
     await opened.close()
 
