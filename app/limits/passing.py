@@ -6,7 +6,7 @@ fault of ours or of the picture. A place is held until the answer is there.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.datastructures import MutableHeaders
 
 from accounts.limits import Decision, Limiter, LimitsUnavailable, Quota, Rule, Standing
+from accounts.limits.rules import impossible_rules
 from accounts.plans import CONCURRENT, IMAGES, REQUESTS, Plans
 from accounts.usage_counts import Counts
 from app.auth import Caller
@@ -97,8 +98,20 @@ class Limits:
         """
         return Passage(self, caller, self.allowance(caller), headers)
 
-    async def hit(self, allowance: Allowance, rules: tuple[Rule, ...], costs: Mapping[str, int]) -> Decision:
+    async def hit(
+        self,
+        allowance: Allowance,
+        rules: tuple[Rule, ...],
+        costs: Mapping[str, int],
+        whole: Mapping[str, int],
+    ) -> Decision:
         """Take from the rules.
+
+        Args:
+            allowance: Whose.
+            rules: From which.
+            costs: How much of each now.
+            whole: How much of each the request takes in all, with what it took before.
 
         Raises:
             QuotaExceeded: A limit is reached.
@@ -108,7 +121,8 @@ class Limits:
         if not decision.allowed:
             for standing in decision.refused_by:
                 self._recorder.limited(standing.rule.name)
-            raise QuotaExceeded(allowance.plan, decision, costs)
+            never = impossible_rules(rules, [whole[rule.name] for rule in rules])
+            raise QuotaExceeded(allowance.plan, replace(decision, impossible=never), whole)
         return decision
 
     async def release(self, decision: Decision, refunds: Mapping[str, int]) -> None:
@@ -198,7 +212,7 @@ class Passage:
             QuotaExceeded: A limit is reached.
             ServiceUnavailable: Nobody can count, and the settings say to let nobody pass then.
         """
-        await self._take(self._allowance.rules, _ONE_PICTURE)
+        await self._take(self._allowance.rules, _ONE_PICTURE, _ONE_PICTURE)
         return self
 
     async def take(self, images: int) -> None:
@@ -214,17 +228,19 @@ class Passage:
         more = images - 1
         if more > 0:
             quotas = tuple(rule for rule in self._allowance.rules if isinstance(rule, Quota))
-            await self._take(quotas, {IMAGES: more})
+            await self._take(quotas, {IMAGES: more}, {IMAGES: images})
 
     def answered(self, images: int = 1) -> None:
         """Note how many images have been classified: those count, the rest is put back."""
         self._answered = images
 
-    async def _take(self, rules: tuple[Rule, ...], costs: Mapping[str, int]) -> None:
+    async def _take(
+        self, rules: tuple[Rule, ...], costs: Mapping[str, int], whole: Mapping[str, int]
+    ) -> None:
         if not rules:
             return
         try:
-            decision = await self._limits.hit(self._allowance, rules, costs)
+            decision = await self._limits.hit(self._allowance, rules, costs, whole)
         except QuotaExceeded as problem:
             problem.headers[POLICY_FIELD] = policy_field(self._allowance.rules)
             if not self._decisions:

@@ -158,6 +158,27 @@ async def test_as_many_images_as_the_plan_has_are_answered(backend: FakeBackend,
         assert 0 < int(answer.headers["retry-after"]) <= 86_400
 
 
+async def test_a_batch_costs_as_many_images_as_it_answers(backend: FakeBackend, tmp_path: Path) -> None:
+    async def batch(client: httpx.AsyncClient, *pictures: bytes) -> httpx.Response:
+        files = [("files", (f"{number}.jpg", picture)) for number, picture in enumerate(pictures)]
+        return await client.post("/sportclassifier/predict/batch/", files=files)
+
+    plan = {"images_per_day": 5, "requests_per_minute": 1000, "concurrent_requests": 1}
+    async with gateway_client(limited(backend, tmp_path, plan)) as client:
+        answer = await batch(client, grey_jpeg(0), b"no picture", grey_jpeg(1), grey_jpeg(2))
+        assert answer.status_code == 200
+        standing = members(answer.headers["ratelimit"])
+        assert (standing["images"]["r"], standing["concurrent"]["r"]) == (2, 1)
+        refused = await batch(client, *map(grey_jpeg, range(3)))
+        assert_problem(refused, 429, "quota-exceeded", "5 images a day")
+        assert refused.json()["violated-policies"] == ["images"]
+        impossible = await batch(client, *map(grey_jpeg, range(6)))
+        assert_problem(impossible, 429, "quota-exceeded", "needs 6 of the limit")
+        assert "retry-after" not in impossible.headers
+        assert (await batch(client, grey_jpeg(0), grey_jpeg(1))).status_code == 200
+        assert (await post(client)).status_code == 429
+
+
 async def test_places_are_held_until_the_answer_is_there(backend: FakeBackend, tmp_path: Path) -> None:
     async with gateway_client(limited(backend, tmp_path, {"concurrent_requests": 2})) as client:
         for _ in range(2):

@@ -114,7 +114,7 @@ async def test_more_images_than_are_left_are_refused_whole(limits: Limits, ledge
 
 async def test_more_images_than_the_plan_ever_has_are_refused_without_a_time(limits: Limits) -> None:
     who = caller()
-    with pytest.raises(QuotaExceeded, match=r'needs 11 of the limit "images", .* has 10 in all') as caught:
+    with pytest.raises(QuotaExceeded, match=r'needs 12 of the limit "images", .* has 10 in all') as caught:
         async with limits.passage(who, {}) as passage:
             await passage.take(12)
     assert "Retry-After" not in caught.value.headers
