@@ -19,8 +19,8 @@ from proto_client.messages import GetModelMetadataRequest, PredictResponse
 from tests.support.fake_backend import FakeBackend
 
 CLASSES = 20
-# As much wider as the request of somebody who sends float32.
-_FLOAT32 = 4
+# How a TensorProto of DT_FLOAT begins: its field dtype, then the tag of its shape.
+_FLOAT32 = b"\x08\x01\x12"
 
 
 def prepared(model: str, version: int, pictures: int) -> bytes:
@@ -47,9 +47,8 @@ async def serve(port: int, side: int, model: str) -> None:
 
     async def predict(request: bytes, _: Any) -> bytes:
         # Three bytes a pixel as uint8, twelve as float32; what else a request holds is far less than a picture.
-        pictures = max(1, len(request) // (side * side * 3))
-        if pictures == _FLOAT32:
-            pictures = 1
+        width = 4 if _FLOAT32 in request[:200] else 1
+        pictures = max(1, len(request) // (side * side * 3 * width))
         if pictures not in replies:
             replies[pictures] = prepared(model, 1, pictures)
         return replies[pictures]
