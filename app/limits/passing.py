@@ -5,6 +5,7 @@ is set aside when the request comes in, and put back where the request is refuse
 fault of ours or of the picture. A place is held until the answer is there.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -31,6 +32,9 @@ AnswerHeaders = MutableHeaders | dict[str, str]
 
 _ONE_PICTURE: Final[Mapping[str, int]] = {REQUESTS: 1, IMAGES: 1, CONCURRENT: 1}
 _NOTHING: Final[Mapping[str, int]] = {REQUESTS: 0, IMAGES: 0, CONCURRENT: 0}
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +84,18 @@ class Limits:
         self._retry_after = retry_after
         self._recorder = recorder
         self._ledger = ledger
+        # Names of plans that were asked for in vain. Operators choose them, so they are few.
+        self._missing: set[str] = set()
 
     def allowance(self, caller: Caller) -> Allowance:
         """Look up what a caller may do."""
-        name, plan = self._plans.named(self._static_plan if caller.account_id is None else caller.plan)
+        wanted = self._static_plan if caller.account_id is None else caller.plan
+        name, plan = self._plans.named(wanted)
+        if wanted is not None and wanted != name and wanted not in self._missing:
+            self._missing.add(wanted)
+            _log.warning(
+                'there is no plan "%s", which a token or account has: it has "%s" instead', wanted, name
+            )
         together = plan.together and caller.account_id is not None
         return Allowance(
             name, f"account:{caller.account_id}" if together else caller.subject, self._rules[name]

@@ -150,6 +150,17 @@ async def test_a_refused_request_is_counted_as_that_only(limits: Limits, ledger:
     assert ledger.counts == Counts(requests=1, refused=1)
 
 
+async def test_a_plan_that_is_not_there_is_told_of_once(
+    limits: Limits, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        limits.allowance(caller("of last year"))
+    limits.allowance(caller("large"))
+    assert [record.message for record in caplog.records] == [
+        'there is no plan "of last year", which a token or account has: it has "small" instead'
+    ]
+
+
 async def test_which_plan_holds(limits: Limits) -> None:
     assert limits.allowance(caller()).plan == "small"
     assert limits.allowance(caller("large")).plan == "large"
