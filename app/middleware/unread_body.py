@@ -17,6 +17,9 @@ class UnreadBodyMiddleware:
     Closing at once would reset the connection under a caller who is still sending, and most HTTP libraries then
     report a broken pipe rather than the 413 or 401 that tells what to change. So the answer is sent whole, what
     still comes in is thrown away for a short while, and only then does the connection end (RFC 9112, section 9.6).
+
+    A small body is often there as a whole by then; such a connection stays. Under overload most answers are refusals,
+    and to accept a new connection for each would slow down those who are let in.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -28,6 +31,8 @@ class UnreadBodyMiddleware:
             await self._app(scope, receive, send)
             return
         unread = True
+        # To ask for the body would invite a caller to send it who waits for that.
+        may_look = "expect" not in Headers(scope=scope)
 
         async def watched_receive() -> Message:
             nonlocal unread
@@ -40,11 +45,14 @@ class UnreadBodyMiddleware:
         async def lingering_send(message: Message) -> None:
             nonlocal early
             if message["type"] == "http.response.start" and unread:
-                early = True
-                MutableHeaders(scope=message)["Connection"] = "close"
+                if may_look:
+                    await _throw_away(watched_receive, lambda: unread, seconds=0)
+                if unread:
+                    early = True
+                    MutableHeaders(scope=message)["Connection"] = "close"
             if early and message["type"] == "http.response.body" and not message.get("more_body", False):
                 await send({**message, "more_body": True})
-                await _throw_away(watched_receive, lambda: unread)
+                await _throw_away(watched_receive, lambda: unread, seconds=_MAX_SECONDS)
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
 
@@ -55,10 +63,13 @@ def _has_body(headers: Headers) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
-async def _throw_away(receive: Callable[[], Awaitable[Any]], goes_on: Callable[[], bool]) -> None:
+async def _throw_away(
+    receive: Callable[[], Awaitable[Any]], goes_on: Callable[[], bool], *, seconds: float
+) -> None:
+    # With no seconds at all, what has arrived already is taken, and nothing is waited for.
     received = 0
     try:
-        async with asyncio.timeout(_MAX_SECONDS):
+        async with asyncio.timeout(seconds):
             while goes_on() and received < _MAX_BYTES:
                 received += len((await receive()).get("body", b""))
     except TimeoutError:
