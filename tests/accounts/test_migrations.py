@@ -1,6 +1,9 @@
 """Up and down from each revision with data in it, two at once, and a migration that was left half done."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -20,6 +23,7 @@ from accounts.migrating import MigrationError, MigrationStatus
 from accounts.tables import Base
 from accounts.tables.base import UtcDateTime, Words
 from tests.support.commands import run_accounts
+from tests.support.processes import ROOT
 
 REVISIONS = migrating.revisions()
 #: A value for each column, by the Python type of what today's tables hold in it.
@@ -153,6 +157,39 @@ async def test_a_revision_that_fails_leaves_the_one_before(
         MigrationError, match=r"stopped at revision 0001.*Go on with `python -m accounts migrate up`"
     ):
         migrating.require_head(left)
+    assert (await migrating.upgrade(empty_database_url)).pending == ()
+
+
+KILLED_IN_THE_MIDDLE = """
+import asyncio, os, signal, sys
+from alembic import command
+from accounts import migrating
+
+upgrade = command.upgrade
+
+def killed(config, revision):
+    upgrade(config, revision)
+    if revision == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+command.upgrade = killed
+asyncio.run(migrating.upgrade(sys.argv[1]))
+"""
+
+
+async def test_a_process_that_is_killed_in_the_middle_leaves_a_whole_revision(
+    empty_database_url: str,
+) -> None:
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", KILLED_IN_THE_MIDDLE, empty_database_url, REVISIONS[2]],
+        cwd=ROOT,
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert (await migrating.status(empty_database_url)).current == REVISIONS[1]
+    assert "outbox" not in await on(empty_database_url, count)
+    # The lock that it held went with it.
     assert (await migrating.upgrade(empty_database_url)).pending == ()
 
 

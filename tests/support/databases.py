@@ -12,6 +12,7 @@ A test that takes `database_url` or `database` runs twice, on SQLite and on Post
 
 import asyncio
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -59,11 +60,12 @@ def _unprivileged(folder: Path) -> list[str]:
     """What precedes a command so that root does not run it, which PostgreSQL refuses; gives the folder away."""
     if os.geteuid() != 0:
         return []
+    shutil.chown(folder, "nobody")
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         return ["runuser", "-u", "nobody", "--"]
-    shutil.chown(folder, "nobody")
-    return [setpriv, "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
+    who = pwd.getpwnam("nobody")
+    return [setpriv, f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--clear-groups", "--"]
 
 
 @contextmanager
