@@ -111,10 +111,16 @@ class Outbox:
         """Note that it is not wanted any more."""
         await self._end(mail, state="dropped", last_error=reason[:500])
 
-    async def deferred(self, mail: ClaimedMail, reason: str) -> bool:
-        """Put it back for a later attempt; says whether there will be one."""
+    async def deferred(self, mail: ClaimedMail, reason: str, *, give_up: bool = True) -> bool:
+        """Put it back for a later attempt; says whether there will be one.
+
+        Args:
+            mail: The mail.
+            reason: Why it did not go out.
+            give_up: Whether it is given up where it is old enough.
+        """
         moment = self._clock()
-        if moment - mail.created_at > self.rules.give_up_after:
+        if give_up and moment - mail.created_at > self.rules.give_up_after:
             await self.refused(mail, f"given up: {reason}")
             return False
         pause = jittered(self.rules.first_pause, self.rules.longest_pause, mail.attempts)

@@ -169,7 +169,8 @@ class MailWorker:
 
     async def _defer(self, mail: ClaimedMail, error: MailDeferred) -> None:
         # Also where the connection broke: a mail that breaks each must not stand in the way of all others.
-        if await self._outbox.deferred(mail, str(error)):
+        # Not given up for that, though: what refuses them all, such as a sender that is not let in, can be mended.
+        if await self._outbox.deferred(mail, str(error), give_up=not error.whole_connection):
             self._ended("deferred")
         else:
             _log.warning("a mail was given up: %s (%s, %s)", error, mail.kind, mail.id)

@@ -111,6 +111,9 @@ async def test_a_mail_is_given_up_after_days_and_an_operator_can_send_it_again(
     await queue(database, clock, "a@example.org")
     clock.advance(RULES.give_up_after)
     (mail,) = await outbox.claim(1)
+    assert await outbox.deferred(mail, "553 our sender is not let in", give_up=False)
+    clock.advance(RULES.longest_pause)
+    (mail,) = await outbox.claim(1)
     assert not await outbox.deferred(mail, "450 later")
     assert (await row(database, mail.id)).last_error == "given up: 450 later"
     clock.advance(timedelta(days=30))
