@@ -28,6 +28,7 @@ from benchmarks.wrapper.latency import Arrivals, measure_added, measure_arrivals
 from benchmarks.wrapper.throughput import measure_throughput
 
 OURS, OLD = "ours", "old design"
+PARTS = ("starts", "added", "cost", "arrivals", "real")
 # Requests a second for each size: light, and near what one process of the old design can do.
 RATES = {(299, 299): (20, 60, 120, 180), (1280, 960): (10, 25, 40), (4032, 3024): (1, 3, 5)}
 
@@ -104,7 +105,7 @@ def show_arrivals(report: Report, size: str, found: dict[str, list[Arrivals]]) -
 async def against_instant(report: Report, options: argparse.Namespace, folder: Path) -> None:
     """Everything before a model server that answers at once."""
     side = options.side
-    with instant_backend(folder, side) as target:
+    with instant_backend(folder, side) as target, contextlib.ExitStack() as stack:
         starts: dict[str, list[tuple[float, float, float]]] = {OURS: [], OLD: []}
 
         def started(service: Service) -> Service:
@@ -116,37 +117,37 @@ async def against_instant(report: Report, options: argparse.Namespace, folder: P
                 started(service)
             with old_design(folder, target, side=side, workers=options.workers) as service:
                 started(service)
-        with contextlib.ExitStack() as stack:
-            sides = {
-                OURS: started(stack.enter_context(ours(folder, target, workers=options.workers))),
-                OLD: started(
-                    stack.enter_context(old_design(folder, target, side=side, workers=options.workers))
-                ),
-            }
-            show_starts(report, starts)
+        sides = {OURS: started(stack.enter_context(ours(folder, target, workers=options.workers)))}
+        if "added" in options.parts:
+            await show_added(report, sides[OURS], target, side)
+        if not {"starts", "cost", "arrivals"} & set(options.parts):
+            return
+        old = old_design(folder, target, side=side, workers=options.workers)
+        sides[OLD] = started(stack.enter_context(old))
+        show_starts(report, starts)
+        if "cost" in options.parts:
             bare = {"floor": stack.enter_context(floor(folder, target, side=side))}
             show_cost(report, await measure_cost({**sides, **bare}, SIZES, rounds=options.rounds))
             report.table(
                 ["memory after that", "PSS", "RSS"],
                 [[name, *(f"{size:.0f} MB" for size in one.process.memory())] for name, one in sides.items()],
             )
-            report.heading("What the gateway adds to a plain gRPC call, instant model server, low load")
-            rows = []
-            for size in SIZES[:2]:
-                added = await measure_added(sides[OURS], target, side=side, size=size)
-                rows.append(
-                    [
-                        f"{size[0]}×{size[1]}",
-                        f"{added.direct:.2f} ms",
-                        f"{added.whole:.2f} ms",
-                        f"{added.added:.2f} ms",
-                    ]
-                )
-            report.table(["picture", "gRPC alone, p50", "whole, p50", "added"], rows)
+        if "arrivals" in options.parts:
             report.heading("Waits at fixed arrival rates, instant model server")
             for size in SIZES:
                 arrivals = await measure_arrivals(sides, size, RATES[size], seconds=options.seconds)
                 show_arrivals(report, f"{size[0]}×{size[1]}", arrivals)
+
+
+async def show_added(report: Report, service: Service, target: str, side: int) -> None:
+    """What the gateway adds to a call."""
+    report.heading("What the gateway adds to a plain gRPC call, instant model server, low load")
+    rows = []
+    for size in SIZES[:2]:
+        added = await measure_added(service, target, side=side, size=size)
+        waits = (added.direct, added.whole, added.added)
+        rows.append([f"{size[0]}×{size[1]}", *(f"{wait:.2f} ms" for wait in waits)])
+    report.table(["picture", "gRPC alone, p50", "whole, p50", "added"], rows)
 
 
 def export_float32(model: Path, folder: Path) -> Path:
@@ -208,8 +209,9 @@ async def run(options: argparse.Namespace) -> None:
     )
     report.note(f"Pictures: JPEG, quality 90: {sizes}. Model input {options.side}×{options.side}.")
     with tempfile.TemporaryDirectory() as name:
-        await against_instant(report, options, Path(name))
-        if not options.no_real:
+        if set(options.parts) - {"real"}:
+            await against_instant(report, options, Path(name))
+        if "real" in options.parts:
             await against_real(report, options, Path(name))
     report.write(options.out)
 
@@ -225,7 +227,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0, help="how long each load lasts")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "sport_classifier")
     parser.add_argument("--real-rates", type=float, nargs="+", default=[5, 10, 20])
-    parser.add_argument("--no-real", action="store_true", help="leave the real model out")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured")
     options = parser.parse_args()
     uvloop.run(run(options))
 
