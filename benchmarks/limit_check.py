@@ -33,10 +33,11 @@ from app.auth import Caller
 from app.limits.passing import Limits
 from app.metrics.recorder import Recorder
 from benchmarks.metrics_cost import Side, report, running
-from tests.support.databases import REDIS_URL, running_redis
+from tests.support.databases import REDIS_URL
 from tests.support.fake_backend import FakeBackend
 from tests.support.gateway import MODEL, PREDICT
 from tests.support.pictures import encoded, quadrants
+from tests.support.servers import running_redis
 
 CHECKS = 2000
 REPEATS = 7

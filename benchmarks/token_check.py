@@ -33,7 +33,7 @@ from app.auth import TokenCheck, identify
 from app.errors import Unauthorized
 from app.services import Services
 from tests.accounts.people import new_account, new_token
-from tests.support.databases import postgres_binaries, running_postgres
+from tests.support.servers import postgres_binaries, running_postgres
 
 SECRET = "a-secret-key-for-the-benchmark-of-tokens"
 STATIC = "a-static-token-for-the-benchmark"
