@@ -1,89 +1,19 @@
-"""Tokens looked up on the hot path: what is remembered, for how long, and what while the database is away."""
+"""Tokens looked up on the hot path: what is remembered, and for how long."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from accounts.database import Database, DatabaseAway
+from accounts.database import Database
 from accounts.holders import delete_account, set_disabled, set_plan
 from accounts.tables.base import now
-from accounts.tokens import lookup as lookup_module
 from accounts.tokens.format import new_token as invented_token
 from accounts.tokens.keys import TokenKeys
-from accounts.tokens.known import LookupUnavailable
-from accounts.tokens.lookup import TokenLookup
 from accounts.tokens.making import revoke_token, rotate_token
+from tests.accounts.lookups import FRESH, Clock, Opened, Unsteady, until
 from tests.accounts.people import KEYS, OPERATOR, new_account, new_token
-
-FRESH, STALE = 10.0, 300.0
-
-
-class Clock:
-    """A clock that goes when it is told to."""
-
-    def __init__(self, at: float = 1000.0) -> None:
-        self.at = at
-
-    def __call__(self) -> float:
-        return self.at
-
-
-class Unsteady:
-    """A database that can be away, or hang."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.away = False
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.asked = 0
-
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncSession]:
-        self.asked += 1
-        await self.gate.wait()
-        if self.away:
-            raise DatabaseAway("away, on purpose")
-        async with self.database.read() as session:
-            yield session
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def unsteady(database: Database) -> Unsteady:
-    return Unsteady(database)
-
-
-Opened = Callable[..., TokenLookup]
-
-
-@pytest.fixture
-async def opened(unsteady: Unsteady, clock: Clock) -> AsyncIterator[Opened]:
-    made: list[TokenLookup] = []
-
-    def make(**changes: Any) -> TokenLookup:
-        given: dict[str, Any] = {"fresh_seconds": FRESH, "stale_seconds": STALE, "size": 100, "clock": clock}
-        made.append(TokenLookup(unsteady, changes.pop("keys", KEYS), **{**given, **changes}))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for one in made:
-        await one.close()
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not reached():
-            await asyncio.sleep(0.001)
 
 
 async def test_a_good_token_and_what_it_is_good_for(opened: Opened, database: Database) -> None:
@@ -258,90 +188,6 @@ async def test_a_rotated_token_goes_on_until_its_grace_ends(opened: Opened, data
     wall.at += 601
     assert await lookup.find(old.secret) is None
     assert await lookup.find(new.secret) is not None
-
-
-async def test_while_the_database_is_away_known_tokens_go_on(
-    opened: Opened, database: Database, unsteady: Unsteady, clock: Clock
-) -> None:
-    new, lookup = await new_token(database), opened()
-    await lookup.find(new.secret)
-    unsteady.away = True
-    for _ in range(int(STALE / FRESH) - 1):
-        clock.at += FRESH
-        for _ in range(20):
-            assert await lookup.find(new.secret) is not None
-        await until(lambda: not lookup._asking)
-    # Asked again and again, but not for each request.
-    assert unsteady.asked <= STALE / FRESH + 1
-    with pytest.raises(LookupUnavailable, match="away"):
-        await lookup.find(invented_token())
-    clock.at += FRESH + 1
-    with pytest.raises(LookupUnavailable, match="away"):
-        await lookup.find(new.secret)
-    unsteady.away = False
-    clock.at += 2
-    assert await lookup.find(new.secret) is not None
-
-
-async def test_a_database_that_comes_back_is_noticed_in_the_background(
-    opened: Opened, database: Database, unsteady: Unsteady, clock: Clock
-) -> None:
-    new, lookup = await new_token(database), opened()
-    await lookup.find(new.secret)
-    unsteady.away = True
-    clock.at += FRESH
-    assert await lookup.find(new.secret) is not None
-    unsteady.away = False
-    async with database.write() as session:
-        await revoke_token(session, new.row.id, OPERATOR)
-    clock.at += 1.1
-    # This one is still let in, and sets off the question.
-    assert await lookup.find(new.secret) is not None
-    await until(lambda: not lookup._asking)
-    assert await lookup.find(new.secret) is None
-
-
-async def test_a_database_that_hangs_holds_up_nobody_who_is_known(
-    opened: Opened, database: Database, unsteady: Unsteady, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lookup_module, "_PATIENCE_SECONDS", 0.05)
-    new, lookup = await new_token(database), opened()
-    await lookup.find(new.secret)
-    clock.at += FRESH
-    unsteady.gate.clear()
-    async with asyncio.timeout(10):
-        for _ in range(100):
-            assert await lookup.find(new.secret) is not None
-    assert unsteady.asked == 2
-
-
-async def test_too_many_questions_are_refused_at_once(
-    opened: Opened, unsteady: Unsteady, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lookup_module, "_WAITING", 5)
-    lookup = opened()
-    unsteady.gate.clear()
-    asking = [asyncio.create_task(lookup.find(invented_token())) for _ in range(5)]
-    await until(lambda: len(lookup._asking) == 5)
-    with pytest.raises(LookupUnavailable, match="Too many"):
-        await lookup.find(invented_token())
-    assert unsteady.asked <= 3, "so many are asked at a time"
-    unsteady.gate.set()
-    assert await asyncio.gather(*asking) == [None] * 5
-
-
-async def test_those_that_wait_for_a_database_that_goes_away_do_not_wait_in_turn(
-    opened: Opened, unsteady: Unsteady
-) -> None:
-    lookup = opened()
-    unsteady.gate.clear()
-    unsteady.away = True
-    asking = [asyncio.create_task(lookup.find(invented_token())) for _ in range(20)]
-    await until(lambda: len(lookup._asking) == 20)
-    unsteady.gate.set()
-    answers = await asyncio.gather(*asking, return_exceptions=True)
-    assert all(isinstance(one, LookupUnavailable) for one in answers)
-    assert unsteady.asked == 3
 
 
 async def test_tokens_of_the_previous_secret_key_go_on(opened: Opened, database: Database) -> None:
