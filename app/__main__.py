@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from prometheus_client import disable_created_metrics
 from pydantic import ValidationError
 
+from app.allocator import keep_freed_memory
 from app.connections import BoundedProtocol
 from app.logs import configure_logging
 from app.main import create_app
@@ -18,6 +19,7 @@ from app.settings import Settings
 
 def create_app_from_environment() -> FastAPI:
     """Make the app in each worker process."""
+    keep_freed_memory()
     settings = Settings()
     _configure_logging(settings)
     # A second series beside each, with the time of its making; Prometheus has no use for it in this text format.
