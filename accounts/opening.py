@@ -57,7 +57,8 @@ async def prepare_database(settings: AccountsSettings) -> None:
             if settings.database_migrate:
                 await migrating.upgrade(url)
             else:
-                migrating.require_head(await migrating.status(url))
+                patience = settings.database_timeout_seconds
+                migrating.require_head(await migrating.status(url, patience=patience))
         except DatabaseAway as error:
             if time.monotonic() >= deadline:
                 raise

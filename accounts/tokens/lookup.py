@@ -1,6 +1,7 @@
 """Is this token good? Asked for every request, so the database is asked as seldom as it may be."""
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import Callable
@@ -25,6 +26,9 @@ _ASKED_AT_ONCE: Final = 3
 #: Questions in the background, whose answers nobody waits for, have their own turns.
 _REFRESHED_AT_ONCE: Final = 2
 _WAITING: Final = 500
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -208,15 +212,26 @@ class TokenLookup:
                 except DatabaseAway as error:
                     self._note_away()
                     raise LookupUnavailable("The database of tokens is away.") from error
-                self._away = False
+                self._note_back()
                 # What was revoked meanwhile may not be seen in this answer yet.
                 if news == self._news:
                     self._memory.put(digest, found, seen)
                     return found
 
     def _note_away(self) -> None:
-        self._away = True
+        if not self._away:
+            self._away = True
+            _log.warning(
+                "The accounts database is away. Tokens that it confirmed lately go on working for %.0f s, others get "
+                "503. It is asked again every second.",
+                self._stale,
+            )
         self._next_probe = self._clock() + _PROBE_SECONDS
+
+    def _note_back(self) -> None:
+        if self._away:
+            self._away = False
+            _log.info("The accounts database answers again.")
 
     async def _read(self, token: str) -> KnownToken | None:
         self.counts.queries += 1

@@ -1,6 +1,7 @@
 """Tokens looked up while the database is away, hangs, or has too much to do."""
 
 import asyncio
+import logging
 
 import pytest
 
@@ -14,8 +15,13 @@ from tests.accounts.people import OPERATOR, new_token
 
 
 async def test_while_the_database_is_away_known_tokens_go_on(
-    opened: Opened, database: Database, unsteady: Unsteady, clock: Clock
+    opened: Opened,
+    database: Database,
+    unsteady: Unsteady,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)
     new, lookup = await new_token(database), opened()
     await lookup.find(new.secret)
     unsteady.away = True
@@ -34,6 +40,13 @@ async def test_while_the_database_is_away_known_tokens_go_on(
     unsteady.away = False
     clock.at += 2
     assert await lookup.find(new.secret) is not None
+    # Said once, however often it was met.
+    said = [record.message for record in caplog.records if record.name == "accounts.tokens.lookup"]
+    assert len(said) == 2
+    assert said[0].startswith(
+        "The accounts database is away. Tokens that it confirmed lately go on working for 300 s"
+    )
+    assert said[1] == "The accounts database answers again."
 
 
 async def test_a_database_that_comes_back_is_noticed_in_the_background(
