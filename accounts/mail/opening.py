@@ -21,6 +21,7 @@ from accounts.mail.smtp_sender import SmtpSender, SmtpServer
 from accounts.mail.worker import MailObserver, MailWorker, Pace
 
 _RESTART_SECONDS: Final = 5.0
+_CANCEL_SECONDS: Final = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +93,8 @@ async def at_work(worker: MailWorker) -> AsyncIterator[MailWorker]:
     try:
         yield worker
     finally:
-        await _end(working)
+        working.cancel()
+        await asyncio.wait({working})
 
 
 async def _keep_at_it(worker: MailWorker) -> None:
@@ -102,12 +104,11 @@ async def _keep_at_it(worker: MailWorker) -> None:
         try:
             await asyncio.wait({running})
         finally:
-            await _end(running)
+            # More than once, if need be: in Python 3.11 asyncio.wait_for, which libraries use, forgets a cancellation
+            # that comes in the moment in which its own awaitable is done.
+            while not running.done():
+                running.cancel()
+                await asyncio.wait({running}, timeout=_CANCEL_SECONDS)
         error = None if running.cancelled() else running.exception()
         _log.error("sending mails failed, and begins again in %g s", _RESTART_SECONDS, exc_info=error)
         await asyncio.sleep(_RESTART_SECONDS)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -222,6 +222,23 @@ async def test_a_fault_of_ours_does_not_end_the_sending(
         await until(states(database, sent=1))
     assert "sending mails failed, and begins again" in caplog.text
     assert "a fault of ours" in caplog.text
+
+
+async def test_an_end_that_was_not_heard_is_asked_for_again(database: Database, clerk: PlainClerk) -> None:
+    started = asyncio.Event()
+
+    class Deaf(MailWorker):
+        """Misses one cancellation, as asyncio.wait_for can in Python 3.11."""
+
+        async def run(self) -> None:
+            started.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+            await asyncio.sleep(3600)
+
+    sender = SmtpSender(SmtpServer("127.0.0.1", 25, "none"))
+    async with asyncio.timeout(20), at_work(Deaf(Outbox(database, RULES), clerk, sender, PACE)):
+        await started.wait()
 
 
 async def test_what_becomes_of_mails_is_told(
