@@ -100,7 +100,9 @@ def parser() -> ArgumentParser:
     log.add_argument("--account", help=_ACCOUNT)
     log.add_argument("--newest", type=int, default=50, help="how many entries (default: %(default)s)")
 
-    add_list_words(partial(_add, _subject(subjects, "list", "the mailing list: its readers, and messages to them")))
+    add_list_words(
+        partial(_add, _subject(subjects, "list", "the mailing list: its readers, and messages to them"))
+    )
     add_mail_words(partial(_add, _subject(subjects, "mail", "mails that wait to be sent, or were given up")))
 
     of_migrations = _subject(subjects, "migrate", "bring the database to a version")

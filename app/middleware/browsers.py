@@ -24,7 +24,14 @@ EXPOSED: Final = (
     REQUEST_ID,
 )
 #: What they may send.
-ALLOWED: Final = ("Authorization", "Content-Type", "If-None-Match", "X-Model-Label", REQUEST_ID, "traceparent")
+ALLOWED: Final = (
+    "Authorization",
+    "Content-Type",
+    "If-None-Match",
+    "X-Model-Label",
+    REQUEST_ID,
+    "traceparent",
+)
 
 
 def add_browser_middleware(app: FastAPI, settings: WebSettings) -> None:
