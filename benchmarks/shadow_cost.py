@@ -1,24 +1,26 @@
-"""What shadow mode costs a caller: gateways with it and without, turn and turn about in one run.
+"""What shadow mode costs a caller: with it and without, turn and turn about, in one and the same process.
 
-    python -m benchmarks.shadow_cost [--milliseconds 20] [--sets 6] [--rounds 40] [--other-size]
+    python -m benchmarks.shadow_cost [--milliseconds 20] [--sets 4] [--rounds 30] [--other-size]
 
-Each side is a gateway process of its own. All have the same model server behind them, which answers after a fixed
-time: TensorFlow's would be computed, on cores that the gateway would then lack. One caller sends one picture after
-the other, so the second version's work for one picture falls into the next one's time: the hardest case there is.
-With --other-size the second version takes another input, so its pictures are decoded anew.
+Two processes of the same program are never quite alike: they differ by more than what is looked for here. So a
+gateway is compared with itself. Shadow mode follows answers of the stable version only; requests that ask for the
+canary by the header X-Model-Label are answered without it, by the same model server after the same fixed time. TensorFlow's
+time would be computed, on cores that the gateway would then lack. A gateway without shadow mode shows what the header
+itself and chance make out.
 
-Two sides have no shadow mode: what they differ by is chance. Every set has gateways of its own, started in another
-order, for two processes of the same program are never quite alike.
+One caller sends one picture after the other, so the second version's work for one picture falls into the next one's
+time: the hardest case there is. With --other-size the second version takes another input, so its pictures are
+decoded anew.
 """
 
 import argparse
 import asyncio
 import contextlib
-import itertools
 import statistics
 import sys
 import tempfile
 import urllib.request
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,18 +33,17 @@ from tests.support.processes import free_port, listens
 
 # Few, so that the sides of a round meet the same machine, whatever else it does.
 REQUESTS = 10
-SIDES = {"off": 0.0, "off again": 0.0, "10%": 0.1, "all": 1.0}
+SHARES = (0.0, 0.1, 1.0)
+LABELS = ("canary", "stable")
 
 
 @dataclass(slots=True)
 class Side:
-    """What was measured of one kind of gateway, one value a round."""
+    """What was measured of one label of one kind of gateway, one value a round."""
 
     waits: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     all_waits: list[float] = field(default_factory=list)
-    seen: int = 0
-    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,53 +114,65 @@ def ratio(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:
     return found[low], statistics.median(found), found[high]
 
 
-def report(sides: dict[str, Side]) -> None:
-    """Print a table; ratios are against the first side."""
-    base = next(iter(sides.values()))
-    head = f"{'shadow':>9} {'median':>9} {'ratio (95%)':>26} {'p99':>9} {'CPU':>9} {'ratio (95%)':>24}"
-    print(f"{head} {'seen':>6} {'left out':>9}")
-    for name, side in sides.items():
-        low, middle, high = ratio(side.waits, base.waits)
-        cpu_low, cpu, cpu_high = ratio(side.cpu, base.cpu)
-        p99 = statistics.quantiles(side.all_waits, n=100)[98]
-        wait = f"{statistics.median(side.all_waits) * 1e3:6.2f} ms {middle:9.4f} ({low:.4f} – {high:.4f})"
-        work = f"{statistics.median(side.cpu) * 1e3:6.2f} ms {cpu:7.3f} ({cpu_low:.3f} – {cpu_high:.3f})"
-        print(f"{name:>9} {wait} {p99 * 1e3:6.2f} ms {work} {side.seen:>6} {side.left_out:>9}")
+Sides = dict[tuple[float, str], Side]
+
+
+def report(sides: Sides, counts: Counter[tuple[float, str]]) -> None:
+    """Print a table; ratios are of the same gateway with shadow mode and without."""
+    print(
+        f"{'share':>6} {'without':>10} {'with':>10} {'ratio (95%)':>26} {'p99, ms':>16} {'CPU (95%)':>24} {'seen':>6}"
+    )
+    for share in SHARES:
+        off, on = (sides[share, label] for label in LABELS)
+        low, middle, high = ratio(on.waits, off.waits)
+        cpu_low, cpu, cpu_high = ratio(on.cpu, off.cpu)
+        medians = [f"{statistics.median(one.all_waits) * 1e3:7.2f} ms" for one in (off, on)]
+        tails = [f"{statistics.quantiles(one.all_waits, n=100)[98] * 1e3:.0f}" for one in (off, on)]
+        seen, left_out = counts[share, "seen"], counts[share, "left out"]
+        print(
+            f"{share:6.0%} {' '.join(medians)} {middle:9.4f} ({low:.4f} – {high:.4f}) {' / '.join(tails):>16} "
+            f"{cpu:7.3f} ({cpu_low:.3f} – {cpu_high:.3f}) {seen:>6}"
+            + (f", {left_out} left out" if left_out else "")
+        )
 
 
 async def one_set(
-    number: int, rounds: int, pause: float, backend: int, request: bytes, sides: dict[str, Side], folder: Path
+    rounds: int, pause: float, backend: int, sides: Sides, counts: Counter[tuple[float, str]], folder: Path
 ) -> None:
     """Measure with gateways of their own."""
-    names = list(SIDES)
+    picture = encoded(quadrants(640, 480), quality=85)
+    plain = upload(PREDICT, [picture], token=TOKEN)
+    requests = {
+        label: plain.replace(b"\r\n", f"\r\nX-Model-Label: {label}\r\n".encode(), 1) for label in LABELS
+    }
     async with contextlib.AsyncExitStack() as stack:
-        gateways = {}
-        for name in names[number % len(names) :] + names[: number % len(names)]:
-            log = folder / f"{number}-{name}.log"
-            gateways[name] = await stack.enter_async_context(gateway(SIDES[name], backend, log))
-        orders = list(itertools.permutations(names))
+        gateways = {
+            share: await stack.enter_async_context(gateway(share, backend, folder / f"{share}.log"))
+            for share in SHARES
+        }
         for turn in range(rounds + 1):
-            # Another order every time, so that each comes after each other as often. The first round only warms up.
-            for name in orders[(number * rounds + turn) * 7 % len(orders)]:
-                await gateways[name].round(request, sides[name] if turn else Side())
-                # What shadow mode still does is this side's, and must not fall into the next one's time.
-                await asyncio.sleep(pause)
-        for name, one in gateways.items():
+            for share, one in gateways.items():
+                # Each goes first as often as the other. The first round only warms up.
+                for label in LABELS if turn % 2 else reversed(LABELS):
+                    await one.round(requests[label], sides[share, label] if turn else Side())
+                    # What shadow mode still does belongs to this label, and must not fall into the next one's time.
+                    await asyncio.sleep(pause)
+        for share, one in gateways.items():
             seen, left_out = await asyncio.to_thread(compared, one.port)
-            sides[name].seen += seen
-            sides[name].left_out += left_out
+            counts[share, "seen"] += seen
+            counts[share, "left out"] += left_out
 
 
 async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shadow_cost", description=__doc__)
     parser.add_argument("--milliseconds", type=float, default=20.0, help="what the model server takes")
-    parser.add_argument("--sets", type=int, default=6)
-    parser.add_argument("--rounds", type=int, default=40, help="in each set")
+    parser.add_argument("--sets", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=30, help="in each set")
     parser.add_argument("--other-size", action="store_true", help="the second version takes another input")
     options = parser.parse_args()
-    request = upload(PREDICT, [encoded(quadrants(640, 480), quality=85)], token=TOKEN)
-    sides = {name: Side() for name in SIDES}
+    sides = {(share, label): Side() for share in SHARES for label in LABELS}
+    counts: Counter[tuple[float, str]] = Counter()
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
         side = 160 if options.other_size else 224
@@ -168,12 +181,12 @@ async def main() -> None:
         pause = 0.05 + 2 * options.milliseconds / 1000
         with running(command, log=folder / "backend.log") as backend:
             wait_until(lambda: listens(port), backend)
-            for number in range(options.sets):
-                await one_set(number, options.rounds, pause, port, request, sides, folder)
-    report(sides)
+            for _ in range(options.sets):
+                await one_set(options.rounds, pause, port, sides, counts, folder)
+    report(sides, counts)
     print(
-        f"{options.sets} sets of {options.rounds} rounds of {REQUESTS} requests a side, one at a time; the model "
-        f"server answers after {options.milliseconds:g} ms",
+        f"{options.sets} sets of {options.rounds} rounds of {REQUESTS} requests with and without, one at a time; "
+        f"the model server answers after {options.milliseconds:g} ms",
         file=sys.stderr,
     )
 
