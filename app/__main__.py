@@ -14,6 +14,7 @@ from app.logs import configure_logging
 from app.main import create_app
 from app.metrics.workers import shared_metrics
 from app.open_files import allow_open_files
+from app.serving import serve
 from app.settings import Settings
 
 
@@ -62,7 +63,7 @@ def main() -> None:
     _prepare_accounts(settings)
     allow_open_files(settings.max_connections)
     with shared_metrics(settings.workers if settings.metrics else 1):
-        uvicorn.run(
+        config = uvicorn.Config(
             "app.__main__:create_app_from_environment",
             factory=True,
             host=settings.host,
@@ -79,6 +80,7 @@ def main() -> None:
             # The app does that, by SPORTVISION_TRUSTED_PROXIES.
             proxy_headers=False,
         )
+        serve(config)
 
 
 if __name__ == "__main__":

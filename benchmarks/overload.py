@@ -8,7 +8,7 @@ second and no more. In the other decoding is: a PNG of three megapixels, in one 
 In each round the peak is measured first, with sixteen callers, each of whom sends the next picture when he has the
 last answer. Then pictures come at four times that rate, whatever becomes of the earlier ones. Each round is a
 comparison of its own, since what else the machine does changes from one to the next; the medians count. Health is
-asked ten times a second meanwhile. The gateway has a core of its own, and all else another.
+asked ten times a second meanwhile.
 """
 
 import asyncio
@@ -73,23 +73,18 @@ CASES = (
 
 async def measure(case: Case) -> Found:
     """Measure one case."""
-    cores = sorted(os.sched_getaffinity(0))
     request = upload(PREDICT, [case.picture], token=TOKEN)
     found = Found()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with running_backend(folder, *case.backend) as backend:
             async with gateway_process(backend.target, folder, **case.settings) as gateway:
-                psutil.Process(gateway.process.pid).cpu_affinity(cores[:1])
-                for other in (psutil.Process(), psutil.Process(backend.process.pid)):
-                    other.cpu_affinity(cores[1:] or cores)
                 await gateway.until_ready()
                 watching = asyncio.create_task(watch(gateway, found))
                 await closed_loop(gateway.port, request, callers_at_once=CALLERS, seconds=1)
                 for _ in range(ROUNDS):
                     await one_round(gateway, request, found)
                 watching.cancel()
-    psutil.Process().cpu_affinity(cores)
     return found
 
 
