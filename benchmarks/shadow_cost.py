@@ -4,9 +4,9 @@
 
 Two processes of the same program are never quite alike: they differ by more than what is looked for here. So a
 gateway is compared with itself. Shadow mode follows answers of the stable version only; requests that ask for the
-canary by the header X-Model-Label are answered without it, by the same model server after the same fixed time. TensorFlow's
-time would be computed, on cores that the gateway would then lack. A gateway without shadow mode shows what the header
-itself and chance make out.
+canary by the header X-Model-Label are answered without it, by the same model server after the same fixed time: that of
+TensorFlow would be computed, on cores that the gateway would then lack. A gateway without shadow mode shows what the
+header itself and chance make out.
 
 One caller sends one picture after the other, so the second version's work for one picture falls into the next one's
 time: the hardest case there is. With --other-size the second version takes another input, so its pictures are
