@@ -4,7 +4,7 @@
 
 Two processes of the same program are never quite alike: they differ by more than what is looked for here. So a
 gateway is compared with itself. Shadow mode follows answers of the stable version only; requests that ask for the
-canary by the header X-Model-Label are answered without it, by the same model server after the same fixed time: that of
+canary by the header X-Model-Label are answered without it, by the same model server after the same fixed time: one of
 TensorFlow would be computed, on cores that the gateway would then lack. A gateway without shadow mode shows what the
 header itself and chance make out.
 
