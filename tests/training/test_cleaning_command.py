@@ -23,7 +23,8 @@ SETTINGS = TrainSettings(crops=0, heads=(HEAD,))
 def parsed(add: str, *arguments: object) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     getattr(command, add)(parser)
-    return parser.parse_args([str(one) for one in arguments])
+    # Which the options of the data add, in the commands that have both.
+    return parser.parse_args([str(one) for one in arguments], argparse.Namespace(task="sport"))
 
 
 @pytest.fixture(scope="module")
