@@ -70,11 +70,6 @@ class Patience:
         """Return what is so many seconds ahead, or the end of the caller's, by `time.perf_counter`."""
         return min(time.perf_counter() + seconds, self.ends)
 
-    @property
-    def over(self) -> bool:
-        """Whether the caller's time has passed."""
-        return time.perf_counter() >= self.ends
-
 
 def asked_seconds(headers: Headers) -> float | None:
     """Read the header.

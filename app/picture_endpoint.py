@@ -176,7 +176,7 @@ async def _read_in_time(
             return await read_pictures(request, most, seconds, most=settings.max_batch_pictures)
         return [await read_picture(request, most, seconds)]
     except UploadTimeout as error:
-        if not patience.over:
+        if seconds >= settings.upload_timeout_seconds:
             raise
         raise DeadlineExceeded(
             f"The upload was not over within the {patience.asked:g} seconds that {HEADER} allows. Allow more, or "

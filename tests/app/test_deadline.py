@@ -62,6 +62,15 @@ async def test_enough_time_changes_nothing(endpoint: Endpoint, client: httpx.Asy
     assert (await ask(client, endpoint.path, "25")).status_code == 200
 
 
+async def test_hardly_any_time_ends_as_the_callers_own_deadline(
+    endpoint: Endpoint, client: httpx.AsyncClient
+) -> None:
+    for _ in range(10):
+        assert_problem(
+            await ask(client, endpoint.path, "0.0005"), 504, "deadline-exceeded", "X-Request-Timeout"
+        )
+
+
 async def test_a_model_server_that_hangs(
     endpoint: Endpoint, backend: FakeBackend, client: httpx.AsyncClient
 ) -> None:
