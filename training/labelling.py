@@ -14,7 +14,7 @@ from typing import Any
 from catalogue import Products, load_catalogue, load_products
 from training.backbones import BackboneSettings
 from training.classes import find_classes
-from training.cleaning.decisions import DROP, RELABEL, Decision, read_decisions
+from training.cleaning.decisions import Decision, is_dropped, read_decisions, relabelled
 from training.data import Dataset, read_manifest
 from training.errors import DataError
 from training.head_set import GROUP, TYPE
@@ -144,16 +144,16 @@ def write_all_targets(
     product_groups = {row.file: row.group for row in manifest_rows(manifest) if row.task == "product"}
     for place, picture in enumerate(pictures):
         decision = (decisions or {}).get(picture.name) if part_of[place] != "test" else None
-        if tasks[place] not in only or (decision is not None and decision.decision == DROP):
+        if tasks[place] not in only or is_dropped(decision):
             continue
-        relabelled = decision is not None and decision.decision == RELABEL
-        if relabelled:
+        decided = relabelled(picture, decision)
+        if decided is not picture:
             product_groups.pop(picture.name, None)  # it was said of another type
         rows.append(
             {
                 "file": picture.name,
                 "task": tasks[place],
-                "label": decision.label if decision is not None and relabelled else picture.label,
+                "label": decided.label,
                 "source": picture.source,
                 "licence": picture.licence,
                 "group": int(groups[place]),

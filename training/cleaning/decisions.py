@@ -138,9 +138,9 @@ def apply_decisions(
             f"{next(iter(decisions))}. The decisions name files as the manifest does."
         )
     applied = {name: one for name, one in about.items() if on_test or name not in in_test}
-    pictures = [_relabelled(picture, applied.get(picture.name)) for picture in prepared.data.pictures]
+    pictures = [relabelled(picture, applied.get(picture.name)) for picture in prepared.data.pictures]
     kept = np.array(
-        [position for position, picture in enumerate(pictures) if not _dropped(applied.get(picture.name))],
+        [position for position, picture in enumerate(pictures) if not is_dropped(applied.get(picture.name))],
         np.int64,
     )
     data = Dataset(tuple(pictures[position] for position in kept.tolist()), prepared.data.problems)
@@ -163,13 +163,15 @@ def apply_decisions(
     }
 
 
-def _relabelled(picture: Picture, decision: Decision | None) -> Picture:
+def relabelled(picture: Picture, decision: Decision | None) -> Picture:
+    """The picture with the label that was decided, if another was."""
     if decision is None or decision.decision != RELABEL:
         return picture
     return dataclasses.replace(picture, label=decision.label)
 
 
-def _dropped(decision: Decision | None) -> bool:
+def is_dropped(decision: Decision | None) -> bool:
+    """Whether it was decided to leave the picture out."""
     return decision is not None and decision.decision == DROP
 
 
