@@ -1,10 +1,12 @@
 """The bodies of answers to several pictures at once."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from app.errors import Problem, problem_members
 from app.schemas import ProductProbability, SportProbability
 
 
@@ -16,6 +18,8 @@ class PictureProblem(BaseModel):
     status: Annotated[int, Field(description="The HTTP status that the picture alone would have had.")]
     detail: Annotated[str, Field(description="What is wrong with this picture, and what to change.")]
 
+
+_Ranking = TypeVar("_Ranking")
 
 _PROBLEM: JsonDict = {
     "type": "urn:sportvision:problem:unsupported-picture",
@@ -96,3 +100,18 @@ class ProductPredictions(BaseModel):
     )
 
     data: list[ProductPicture]
+
+
+def place_of(outcome: _Ranking | Problem, read: Callable[[_Ranking], list[Any]]) -> dict[str, Any]:
+    """What stands in the place of one picture: its predictions, or its problem, and null for the other.
+
+    Args:
+        outcome: The picture's ranking, or what is wrong with it.
+        read: Makes predictions of a ranking.
+
+    Returns:
+        The members of a `SportPicture` or a `ProductPicture`.
+    """
+    if isinstance(outcome, Problem):
+        return {"predictions": None, "problem": PictureProblem(**problem_members(outcome))}
+    return {"predictions": read(outcome), "problem": None}

@@ -1,6 +1,6 @@
 """What people do about their own accounts and subscriptions, opened with the gateway."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +17,8 @@ from accounts.mail.worker import MailWorker
 from accounts.mailing_list import MailingList
 from accounts.opening import Accounts
 from accounts.sign_up import SignUp
-from app.account_problems import as_problems
+from app.account_problems import as_problems, read_address
+from app.account_schemas import MailPromised
 from app.metrics.recorder import Recorder
 from app.networks import network_of_request
 from app.settings import Settings
@@ -40,6 +41,7 @@ class SelfService:
         mailing_list: The mailing list.
         limits: How often mails can be asked for.
         worker: Sends mails.
+        link_hours: How long a link in a mail can be followed.
         notice: What is said beside every promise of a mail; empty where mails are sent.
     """
 
@@ -48,17 +50,32 @@ class SelfService:
     mailing_list: MailingList
     limits: AskingLimits
     worker: MailWorker
+    link_hours: float
     notice: str
 
-    async def admit(self, request: Request, address: EmailAddress) -> None:
-        """Count a request that will send a mail to an address.
+    async def promise_mail(
+        self, request: Request, written: str, ask: Callable[[EmailAddress], Awaitable[None]]
+    ) -> MailPromised:
+        """Have a mail with a link sent to an address, and say so; the answer is the same for every address.
+
+        Args:
+            request: Who asks is told by its network.
+            written: The address.
+            ask: Puts the mail into the queue.
 
         Raises:
+            app.account_problems.InvalidEmail: It is no address.
             app.account_problems.TooManyMails: Too many were asked for.
             accounts.limits.LimitsUnavailable: See there.
         """
+        address = read_address(written)
         with as_problems():
             await self.limits.check(address, network_of_request(request))
+        await ask(address)
+        self.worker.wake()
+        return MailPromised(
+            detail=f"A mail is on its way. Follow the link in it within {self.link_hours:g} hours.{self.notice}"
+        )
 
 
 @asynccontextmanager
@@ -96,6 +113,7 @@ async def open_self_service(
                 per_network=settings.mails_per_network_per_hour,
             ),
             worker=worker,
+            link_hours=settings.link_hours,
             notice=_notice(settings),
         )
 

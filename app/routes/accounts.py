@@ -4,11 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from app.account_problems import account_problem_responses, as_problems, read_address
+from app.account_problems import account_problem_responses, as_problems
 from app.account_schemas import Confirmation, MailPromised, SignedInAnswer, SignUpRequest
 from app.pages import NO_STORE, OR_A_PAGE, PageRoute, page, wants_page
 from app.self_service import CONFIRM_ACCOUNT, SelfServiceDep
-from app.services import ServicesDep
 
 router = APIRouter(tags=["accounts"], route_class=PageRoute)
 
@@ -29,21 +28,12 @@ LinkSecret = Annotated[
     status_code=202,
     responses=account_problem_responses(413, 422, 429, 503),
 )
-async def sign_up(
-    request: Request, body: SignUpRequest, services: ServicesDep, self_service: SelfServiceDep
-) -> MailPromised:
+async def sign_up(request: Request, body: SignUpRequest, self_service: SelfServiceDep) -> MailPromised:
     """Send a link to the address: to make an account, or to sign in where it has one.
 
     The answer is the same for every address.
     """
-    address = read_address(body.email)
-    await self_service.admit(request, address)
-    await self_service.sign_up.ask(address)
-    self_service.worker.wake()
-    hours = services.settings.link_hours
-    return MailPromised(
-        detail=f"A mail is on its way. Follow the link in it within {hours:g} hours.{self_service.notice}"
-    )
+    return await self_service.promise_mail(request, body.email, self_service.sign_up.ask)
 
 
 @router.get(

@@ -1,8 +1,10 @@
 """On the mailing list and off it, without an account."""
 
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 
-from app.account_problems import account_problem_responses, as_problems, read_address
+from app.account_problems import account_problem_responses, as_problems
 from app.account_schemas import (
     Confirmation,
     MailPromised,
@@ -14,7 +16,6 @@ from app.account_schemas import (
 from app.pages import NO_STORE, OR_A_PAGE, PageRoute, page, wants_page
 from app.routes.accounts import LinkSecret
 from app.self_service import CONFIRM_SUBSCRIPTION, UNSUBSCRIBE, SelfServiceDep
-from app.services import ServicesDep
 
 router = APIRouter(tags=["mailing list"], route_class=PageRoute)
 
@@ -27,19 +28,14 @@ router = APIRouter(tags=["mailing list"], route_class=PageRoute)
     responses=account_problem_responses(413, 422, 429, 503),
 )
 async def subscribe(
-    request: Request, body: SubscriptionRequest, services: ServicesDep, self_service: SelfServiceDep
+    request: Request, body: SubscriptionRequest, self_service: SelfServiceDep
 ) -> MailPromised:
     """Send a link to the address. Nothing else is sent there until somebody has followed it.
 
     The answer is the same for every address.
     """
-    address = read_address(body.email)
-    await self_service.admit(request, address)
-    await self_service.mailing_list.ask(address, body.source)
-    self_service.worker.wake()
-    hours = services.settings.link_hours
-    return MailPromised(
-        detail=f"A mail is on its way. Follow the link in it within {hours:g} hours.{self_service.notice}"
+    return await self_service.promise_mail(
+        request, body.email, partial(self_service.mailing_list.ask, source=body.source)
     )
 
 

@@ -1,10 +1,11 @@
 """Which sport product is in the picture, and which sports is it for?"""
 
+from collections.abc import Sequence
+
 from fastapi import Request, Response
 
 from accounts.tokens.scopes import Scope
-from app.batch_schemas import PictureProblem, ProductPicture, ProductPredictions
-from app.errors import Problem, problem_members
+from app.batch_schemas import ProductPicture, ProductPredictions, place_of
 from app.openapi import PICTURES_UPLOAD
 from app.picture_endpoint import (
     DEFAULT_TOP_K,
@@ -42,7 +43,7 @@ async def predict_product(
     (`X-Model-Label`), and where the time went (`Server-Timing`, in milliseconds).
     """
     ranking = await rank_upload(request, response, services, services.product_classifier)
-    return ProductPrediction(data=[_product(ranked) for ranked in likeliest(ranking, top_k, threshold)])
+    return ProductPrediction(data=_products(ranking, top_k, threshold))
 
 
 @router.post(
@@ -67,17 +68,15 @@ async def predict_product_batch(
     The headers are those of the single form. In `Server-Timing`, `queue` and `decode` are sums over the pictures.
     """
     outcomes = await rank_uploads(request, response, services, services.product_classifier)
-    return ProductPredictions(
-        data=[
-            ProductPicture(predictions=None, problem=PictureProblem(**problem_members(outcome)))
-            if isinstance(outcome, Problem)
-            else ProductPicture(
-                predictions=[_product(ranked) for ranked in likeliest(outcome, top_k, threshold)],
-                problem=None,
-            )
-            for outcome in outcomes
-        ]
-    )
+
+    def read(ranking: Sequence[RankedType]) -> list[ProductProbability]:
+        return _products(ranking, top_k, threshold)
+
+    return ProductPredictions(data=[ProductPicture(**place_of(outcome, read)) for outcome in outcomes])
+
+
+def _products(ranking: Sequence[RankedType], top_k: int, threshold: float) -> list[ProductProbability]:
+    return [_product(ranked) for ranked in likeliest(ranking, top_k, threshold)]
 
 
 def _product(ranked: RankedType) -> ProductProbability:

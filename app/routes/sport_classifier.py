@@ -1,10 +1,11 @@
 """Which sport is in the picture?"""
 
+from collections.abc import Sequence
+
 from fastapi import Request, Response
 
 from accounts.tokens.scopes import Scope
-from app.batch_schemas import PictureProblem, SportPicture, SportPredictions
-from app.errors import Problem, problem_members
+from app.batch_schemas import SportPicture, SportPredictions, place_of
 from app.openapi import PICTURES_UPLOAD
 from app.picture_endpoint import (
     DEFAULT_TOP_K,
@@ -39,9 +40,7 @@ async def predict_sport(
     (`X-Model-Label`), and where the time went (`Server-Timing`, in milliseconds).
     """
     ranking = await rank_upload(request, response, services, services.sport_classifier)
-    return SportPrediction(
-        data=[_sport(ranked, services.catalogue) for ranked in likeliest(ranking, top_k, threshold)]
-    )
+    return SportPrediction(data=_sports(ranking, top_k, threshold, services.catalogue))
 
 
 @router.post(
@@ -66,19 +65,17 @@ async def predict_sport_batch(
     The headers are those of the single form. In `Server-Timing`, `queue` and `decode` are sums over the pictures.
     """
     outcomes = await rank_uploads(request, response, services, services.sport_classifier)
-    return SportPredictions(
-        data=[
-            SportPicture(predictions=None, problem=PictureProblem(**problem_members(outcome)))
-            if isinstance(outcome, Problem)
-            else SportPicture(
-                predictions=[
-                    _sport(ranked, services.catalogue) for ranked in likeliest(outcome, top_k, threshold)
-                ],
-                problem=None,
-            )
-            for outcome in outcomes
-        ]
-    )
+
+    def read(ranking: Sequence[RankedClass]) -> list[SportProbability]:
+        return _sports(ranking, top_k, threshold, services.catalogue)
+
+    return SportPredictions(data=[SportPicture(**place_of(outcome, read)) for outcome in outcomes])
+
+
+def _sports(
+    ranking: Sequence[RankedClass], top_k: int, threshold: float, catalogue: Catalogue
+) -> list[SportProbability]:
+    return [_sport(ranked, catalogue) for ranked in likeliest(ranking, top_k, threshold)]
 
 
 def _sport(ranked: RankedClass, catalogue: Catalogue) -> SportProbability:
