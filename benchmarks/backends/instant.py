@@ -8,6 +8,7 @@ pictures it holds is told by its length.
 
 import argparse
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -18,6 +19,8 @@ from proto_client import to_tensor_proto
 from proto_client.messages import GetModelMetadataRequest, PredictResponse
 from tests.support.fake_backend import FakeBackend
 
+#: Answers the bytes of a request, and its context, with the bytes of a reply.
+Predict = Callable[[bytes, Any], Awaitable[bytes]]
 CLASSES = 20
 # How a TensorProto of DT_FLOAT begins: its field dtype, then the tag of its shape.
 _FLOAT32 = b"\x08\x01\x12"
@@ -52,6 +55,12 @@ async def serve(port: int, side: int, model: str) -> None:
         if pictures not in replies:
             replies[pictures] = prepared(model, 1, pictures)
         return replies[pictures]
+
+    await serve_model(port, fake, predict)
+
+
+async def serve_model(port: int, fake: FakeBackend, predict: Predict) -> None:
+    """Serve Predict by a function of bytes, and metadata of what a fake backend has, until told to stop."""
 
     async def metadata(request: bytes, _: Any) -> bytes:
         content: bytes = fake.metadata(GetModelMetadataRequest.FromString(request)).SerializeToString()

@@ -9,11 +9,7 @@ import argparse
 import asyncio
 from typing import Any
 
-import grpc
-import grpc.aio
-
-from benchmarks.backends.instant import prepared
-from proto_client.messages import GetModelMetadataRequest
+from benchmarks.backends.instant import prepared, serve_model
 from tests.support.fake_backend import FakeBackend
 
 # A message's first fields come first in its bytes, and the version is one of them; the picture is behind it.
@@ -34,21 +30,7 @@ async def serve(port: int, side: int, candidate_side: int, model: str, seconds: 
             await asyncio.sleep(seconds)
         return replies[2 if _VERSION_2 in request[:_HEAD_BYTES] else 1]
 
-    async def metadata(request: bytes, _: Any) -> bytes:
-        content: bytes = fake.metadata(GetModelMetadataRequest.FromString(request)).SerializeToString()
-        return content
-
-    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)])
-    handlers: dict[str, Any] = {
-        "Predict": grpc.unary_unary_rpc_method_handler(predict),
-        "GetModelMetadata": grpc.unary_unary_rpc_method_handler(metadata),
-    }
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", handlers),)
-    )
-    server.add_insecure_port(f"127.0.0.1:{port}")
-    await server.start()
-    await server.wait_for_termination()
+    await serve_model(port, fake, predict)
 
 
 def main() -> None:
