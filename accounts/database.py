@@ -1,12 +1,17 @@
 """The database: SQLite in one file, or PostgreSQL, by one URL; sessions for reading and for writing."""
 
+import asyncio
 import logging
 import os
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import aiosqlite
 import asyncpg
 from sqlalchemy import Connection, event, make_url
 from sqlalchemy.engine import URL
@@ -94,7 +99,11 @@ class Database:
             DatabaseUrlError: See `read_url`.
         """
         self.kind, self.url = read_url(url)
-        arguments: dict[str, Any] = {"connect_args": _connect_arguments(self.url, timeout)}
+        arguments: dict[str, Any] = {}
+        if self.file is None:
+            arguments["connect_args"] = _connect_arguments(self.url, timeout)
+        else:
+            arguments["async_creator"] = partial(_open_sqlite, self.file, timeout, foreign_keys=not migrating)
         if migrating:
             arguments["poolclass"] = NullPool
         else:
@@ -107,7 +116,7 @@ class Database:
             **arguments,
         )
         if self.kind == "sqlite":
-            _prepare_sqlite(self.engine, Path(self.url.database or ""), timeout, foreign_keys=not migrating)
+            _prepare_sqlite(self.engine)
         self._writing = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
     @property
@@ -206,8 +215,6 @@ def _means_away(error: object) -> bool:
 
 
 def _connect_arguments(url: URL, timeout: float) -> dict[str, Any]:
-    if url.get_backend_name() == "sqlite":
-        return {"timeout": timeout}
     return {
         # The driver reads the URL by itself: it understands what libpq does, such as sslmode and sslrootcert, of
         # which SQLAlchemy knows nothing.
@@ -218,36 +225,70 @@ def _connect_arguments(url: URL, timeout: float) -> dict[str, Any]:
     }
 
 
-def _prepare_sqlite(engine: AsyncEngine, file: Path, timeout: float, *, foreign_keys: bool) -> None:
+def _prepare_sqlite(engine: AsyncEngine) -> None:
     # At the level of debugging it would write every statement with its values, and addresses are among them.
     logging.getLogger("aiosqlite").setLevel(logging.INFO)
-
-    # SQLite says "unable to open database file" whatever the reason. And aiosqlite, which has a thread for each
-    # connection, leaves that of a failed one to itself: it may find the event loop closed.
-    @event.listens_for(engine.sync_engine, "do_connect")
-    def connecting(*_: Any) -> None:
-        if not file.parent.is_dir():
-            raise FileNotFoundError(f"there is no folder {file.parent}")
-        if not os.access(file if file.exists() else file.parent, os.R_OK | os.W_OK):
-            raise PermissionError(f"{file} may not be written by this user")
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def connected(connection: Any, _: Any) -> None:
-        # The driver is not to begin transactions: it would not before DDL, nor with the lock that is wanted.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            # Waiting comes first: switching to WAL needs the file for itself.
-            f"busy_timeout = {int(timeout * 1000)}",
-            # Readers and the one writer do not wait for each other.
-            "journal_mode = WAL",
-            # What is committed stays, even where the machine loses its power. Writes are few.
-            "synchronous = FULL",
-            f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
     def begun(connection: Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+async def _open_sqlite(file: Path, patience: float, *, foreign_keys: bool) -> aiosqlite.Connection:
+    """Open one connection, which never begins a transaction by itself, and leave no half of one behind.
+
+    aiosqlite has a thread for each connection, and leaves that of one that was given up to itself: it may find the
+    event loop closed. So what was begun is brought to its end here, also where the caller is cancelled meanwhile.
+
+    Raises:
+        OSError: The file may not be written, or its folder is not there.
+        sqlite3.DatabaseError: The file is no database, or another held it for longer than `patience` seconds.
+    """
+    _require_writable(file)
+
+    async def opened() -> aiosqlite.Connection:
+        # The driver is not to begin transactions: it would not before DDL, nor with the lock that is wanted.
+        async with AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(
+                aiosqlite.connect(file, timeout=patience, isolation_level=None)
+            )
+            await _switch_to_wal(connection, patience)
+            # What is committed stays, even where the machine loses its power. Writes are few.
+            await connection.execute("PRAGMA synchronous = FULL")
+            await connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+            stack.pop_all()
+        return connection
+
+    task = asyncio.ensure_future(opened())
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await (await task).close()
+        raise
+
+
+def _require_writable(file: Path) -> None:
+    # SQLite says "unable to open database file" whatever the reason.
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {file.parent}")
+    if not os.access(file if file.exists() else file.parent, os.R_OK | os.W_OK):
+        raise PermissionError(f"{file} may not be written by this user")
+
+
+async def _switch_to_wal(connection: aiosqlite.Connection, patience: float) -> None:
+    """Let readers and the one writer not wait for each other.
+
+    The switch, once in a file's life, needs the file for itself, and SQLite does not wait for it where waiting could
+    be a deadlock: of several that open a new file at once, all but one may hear at once that it is locked.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            await connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            await asyncio.sleep(0.01)
+        else:
+            return

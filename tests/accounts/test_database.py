@@ -1,12 +1,13 @@
 """Sessions on both databases, and what happens where there is none."""
 
 import asyncio
+import threading
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from accounts.database import Database, DatabaseAway, DatabaseUrlError, read_url
@@ -113,6 +114,43 @@ async def test_a_lock_that_is_held_for_too_long(sqlite_url: str) -> None:
                 pass
     await first.close()
     await second.close()
+
+
+async def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    async def look(database: Database) -> object:
+        async with database.read() as session:
+            return (await session.execute(text("PRAGMA journal_mode"))).scalar_one()
+
+    for attempt in range(5):
+        databases = [Database(f"sqlite:///{tmp_path}/{attempt}.sqlite3") for _ in range(8)]
+        assert await asyncio.gather(*map(look, databases)) == ["wal"] * len(databases)
+        await asyncio.gather(*(database.close() for database in databases))
+
+
+def test_nothing_is_left_of_a_connection_that_was_given_up(sqlite_url: str) -> None:
+    # Wherever the cancellation comes: before the thread has opened the file, while it does, and after.
+    async def give_up(turns: int) -> None:
+        database = Database(sqlite_url)
+
+        async def use() -> None:
+            async with database.read():
+                await asyncio.get_running_loop().create_future()
+
+        task = asyncio.create_task(use())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await database.close()
+
+    before = set(threading.enumerate())
+    for turns in range(60):
+        asyncio.run(give_up(turns))
+    for thread in set(threading.enumerate()) - before:
+        # It may be on its last line. One that were left would wait for ever.
+        thread.join(timeout=10)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(
