@@ -57,6 +57,7 @@ class Flags:
         enable_model_warmup: Run a version's warm-up records before it is available.
         tensorflow_intra_op_parallelism: Threads inside one operation; 0 lets TensorFlow choose.
         tensorflow_inter_op_parallelism: Operations at once; 0 lets TensorFlow choose.
+        mixed_precision: ``bfloat16`` computes convolutions and products in it where the CPU can; empty: as exported.
         drain_seconds: On SIGTERM, how long running calls may still finish. The real server drops them at once.
         ignored: Names of real flags that were given and make no difference here.
     """
@@ -80,6 +81,7 @@ class Flags:
     enable_model_warmup: bool = True
     tensorflow_intra_op_parallelism: int = 0
     tensorflow_inter_op_parallelism: int = 0
+    mixed_precision: str = ""
     drain_seconds: float = 2.0
     ignored: tuple[str, ...] = ()
 
@@ -138,6 +140,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--load_retry_interval_micros", type=int, help="microseconds between them (default 60000000)")
     add("--tensorflow_intra_op_parallelism", type=int, help="threads inside one operation (0: automatic)")
     add("--tensorflow_inter_op_parallelism", type=int, help="operations at once (0: automatic)")
+    add(
+        "--mixed_precision",
+        choices=("", "bfloat16"),
+        help="bfloat16 where the CPU computes in it (default: none)",
+    )
     add("--drain_seconds", type=float, help="time for running calls to finish on SIGTERM (default 2)")
     for name in (
         "enable_batching",

@@ -13,7 +13,7 @@ from typing import Any, Final
 import grpc
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow.core.protobuf import config_pb2
+from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 
 from model_server.errors import ServingError, invalid_argument, not_found, status_code
 from model_server.tensors import Array, dtype_name, enum_name
@@ -120,6 +120,24 @@ class Servable:
             else:
                 self._prepared.move_to_end((feeds, fetches))
             return call
+
+
+def session_config(*, intra_op: int = 0, inter_op: int = 0, mixed_precision: str = "") -> Any:
+    """Makes the ``ConfigProto`` of a session.
+
+    Args:
+        intra_op: Threads inside one operation; 0 lets TensorFlow choose.
+        inter_op: Operations at once; 0 lets TensorFlow choose.
+        mixed_precision: ``bfloat16`` lets Grappler move to it what loses little by it, as the real server's flag of
+            this name does. A CPU without AVX-512 cannot compute in it; there Grappler says so and changes nothing.
+    """
+    config = config_pb2.ConfigProto(
+        intra_op_parallelism_threads=intra_op, inter_op_parallelism_threads=inter_op
+    )
+    if mixed_precision == "bfloat16":
+        rewriting = config.graph_options.rewrite_options
+        rewriting.auto_mixed_precision_onednn_bfloat16 = rewriter_config_pb2.RewriterConfig.ON
+    return config
 
 
 def from_op_error(error: Any) -> ServingError:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc.aio
-from tensorflow.core.protobuf import config_pb2
 
 from model_server.batching_config import BatchingOptions, read_batching_file
 from model_server.config import read_config_file, single_model_config
@@ -21,7 +20,7 @@ from model_server.errors import ServingError
 from model_server.flags import Flags
 from model_server.lifecycle import LifecycleManager
 from model_server.runner import Runner
-from model_server.servable import Servable
+from model_server.servable import Servable, session_config
 from model_server.services import Services
 from model_server.warmup import warm_up
 
@@ -167,9 +166,10 @@ class _Loader:
     """Loads a version and warms it up."""
 
     def __init__(self, flags: Flags) -> None:
-        self._session_config = config_pb2.ConfigProto(
-            intra_op_parallelism_threads=flags.tensorflow_intra_op_parallelism,
-            inter_op_parallelism_threads=flags.tensorflow_inter_op_parallelism,
+        self._session_config = session_config(
+            intra_op=flags.tensorflow_intra_op_parallelism,
+            inter_op=flags.tensorflow_inter_op_parallelism,
+            mixed_precision=flags.mixed_precision,
         )
         self._warm_up = flags.enable_model_warmup
 

@@ -45,6 +45,11 @@ def test_channel_arguments() -> None:
     assert flags.grpc_channel_arguments == (("grpc.max_connection_age_ms", 2000), ("grpc.lb", "a"))
 
 
+def test_precision() -> None:
+    assert parse_flags([CONFIG]).mixed_precision == ""
+    assert parse_flags([CONFIG, "--mixed_precision=bfloat16"]).mixed_precision == "bfloat16"
+
+
 def test_flags_of_the_real_server_without_effect_are_named() -> None:
     flags = parse_flags([CONFIG, "--rest_api_port=8501", "--flush_filesystem_caches"])
     assert flags.ignored == ("rest_api_port", "flush_filesystem_caches")
@@ -63,6 +68,7 @@ def test_flags_of_the_real_server_without_effect_are_named() -> None:
         [CONFIG, "--grpc_channel_arguments=key"],
         [CONFIG, "--grpc_max_threads=0"],
         [CONFIG, "--max_num_load_retries=-1"],
+        [CONFIG, "--mixed_precision=float8"],
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from model_server.batching_config import BatchingOptions
 from model_server.errors import ServingError
 from model_server.harness import Handle, Harness, State
 from model_server.runner import Runner
-from model_server.servable import Servable
+from model_server.servable import Servable, session_config
 from tests.conformance.make_models import half_plus_two, unbatched
 from tests.conformance.wire import floats, predict_request
 from tests.model_server.waiting import eventually
+from training.tiny import export_tiny
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,25 @@ def test_a_version_runs_and_closes_what_hangs_on_it(directory: Path) -> None:
     assert output.tolist() == [2.5, 2.5]
     servable.close()
     assert closed == [True]
+
+
+def test_a_version_in_another_precision_answers_alike(tmp_path: Path) -> None:
+    classes = [("1", "One"), ("2", "Two"), ("3", "Three")]
+    place = export_tiny(tmp_path, version=1, height=16, width=24, classes=classes)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 16, 24, 3), np.uint8)
+
+    def ask(precision: str) -> list[NDArray[Any]]:
+        servable = Servable(place, session_config(intra_op=1, inter_op=1, mixed_precision=precision))
+        signature = servable.signatures["serving_default"]
+        fetches = [signature.outputs[name].name for name in ("class_ids", "probabilities")]
+        found = servable.run({signature.inputs["images"].name: pixels}, fetches)
+        servable.close()
+        return found
+
+    (ids, probabilities), (others, moved) = ask(""), ask("bfloat16")
+    assert ids.tolist() == others.tolist()
+    # A CPU that computes in bfloat16 keeps eight bits of what it multiplies; another changes nothing.
+    np.testing.assert_allclose(moved, probabilities, atol=0.05)
 
 
 def test_what_is_no_saved_model(tmp_path: Path) -> None:
