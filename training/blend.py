@@ -16,15 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from preprocessing import decode_picture
-from training.classes import find_classes
-from training.classifier import build_classifier
+from training.asking_runs import first_head_of, pictures_and_classes, twin_of
 from training.errors import TrainingError
-from training.head_set import HeadSet
 from training.runs import TUNED_BACKBONE, FinishedRun, read_run, save_backbone
 from training.settings import code_version, write_json
-from training.split_file import read_split
-from training.tunable import backbone_and_head, probabilities_of
+from training.tunable import backbone_and_head
 from training.watching import measure_logits
 
 
@@ -59,11 +55,7 @@ def blend(
     second = read_run(tuned)
     size = (second.settings.backbone.height, second.settings.backbone.width)
     first = read_run(start, weights=weights, size=size)
-    heads = HeadSet.from_record(second.record)
-    twins = [
-        build_classifier(one.settings.backbone, one.backbone, one.settings.pooling, one.head, heads)
-        for one in (first, second)
-    ]
+    twins = [twin_of(one) for one in (first, second)]
     ends = [twin.get_weights() for twin in twins]
     same_line = first.record["data"] == second.record["data"] and [one.shape for one in ends[0]] == [
         one.shape for one in ends[1]
@@ -111,16 +103,11 @@ def _best_share(
             f"{folder} was trained on the validation part, so that part cannot choose a share. "
             "Measure the blend of a run that was not, and give that with --like."
         )
-    pictures = read_split(folder / "split.csv", root, "validation")
-    known = find_classes((one.label for one in pictures), run.settings.task)
-    place_of = {row["id"]: number for number, row in enumerate(run.record["classes"])}
-    truth = np.array([place_of[known.ids[known.of_label[one.label]]] for one in pictures])
-    _, height, width, _ = twin.input_shape
-    pixels = np.stack([decode_picture(one.read(), height=height, width=width) for one in pictures])
+    pixels, truth = pictures_and_classes(run, folder / "split.csv", root, "validation")
     rows = []
     for share in tqdm(shares, desc="shares", unit="share"):
         twin.set_weights(_between(ends, share))
-        answers = probabilities_of(twin, pixels)
+        answers = first_head_of(run, twin, pixels)
         rows.append({"share": share} | measure_logits(np.log(np.maximum(answers, 1e-12)), truth))
     best = min(rows, key=lambda row: row["validation_loss"])
     return best | {"tried": rows}

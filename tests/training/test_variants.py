@@ -42,3 +42,21 @@ def test_variants_are_compared_with_the_whole_of_the_same_seed() -> None:
     assert figures["other"]["loss_gain"] == pytest.approx(0.15)
     assert figures["early"]["top1_gain"] == pytest.approx(0.1), "only against the seed that it has"
     assert "| other |  | 2 | 79.0% ± 1.41 | -3.0 |" in as_markdown(rows)
+
+
+def test_unseen_pictures_have_columns_of_their_own() -> None:
+    def row(name: str, unseen: float | None) -> dict[str, object]:
+        figures = {"top1": 0.8, "top3": 0.9, "loss": 0.7, "epochs": 2}
+        return {
+            "name": name,
+            "options": [],
+            "seed": 0,
+            **figures,
+            "unseen_top1": unseen,
+            "unseen_top3": unseen,
+        }
+
+    table = as_markdown(summary([row(WHOLE, 0.5), row("other", 0.375)]))
+    assert "| 37.5% | -12.5 | 37.5% |" in table.replace(" ± nan", "")
+    assert len({line.count("|") for line in table.splitlines()}) == 1
+    assert "unseen" not in as_markdown(summary([row(WHOLE, None), row("other", None)]))

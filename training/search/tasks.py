@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import keras
+import numpy as np
 import optuna
 
+from training.asking_runs import first_head_of, pictures_and_classes, twin_of
 from training.errors import TrainingError
 from training.finetune import finetune
 from training.finetune_settings import FinetuneSettings
@@ -23,7 +25,7 @@ from training.runs import read_run
 from training.search.space import Draw, draw_finetuning, draw_head, unfreezing_depths
 from training.settings import TrainSettings
 from training.views import ORIGINAL, training_views
-from training.watching import AfterEpoch
+from training.watching import AfterEpoch, measure_logits
 
 S = TypeVar("S")
 
@@ -37,12 +39,16 @@ class Figures:
         top1: The share of first answers that are right, at that epoch.
         top3: The share of right answers among the first three.
         epochs: That epoch, from 1 on.
+        unseen_top1: The share of first answers that are right on other pictures, where some were named.
+        unseen_top3: The same, among the first three.
     """
 
     loss: float
     top1: float
     top3: float
     epochs: int
+    unseen_top1: float | None = None
+    unseen_top3: float | None = None
 
 
 class Task(Protocol[S]):
@@ -181,6 +187,7 @@ class FinetuneSource:
         weights: The backbone's first weights.
         targets: A table of targets.
         head_weights: What the losses of new heads count for.
+        unseen: A split file whose test part is measured at the end, such as the pictures of a source left out.
     """
 
     start: Path
@@ -189,10 +196,11 @@ class FinetuneSource:
     weights: str | None = None
     targets: Path | None = None
     head_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    unseen: Path | None = None
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> "FinetuneSource":
-        """What the options of `finetune` name."""
+        """What the options of `finetune` name, and those of `ablate` beside them."""
         return cls(
             options.start,
             options.data,
@@ -200,6 +208,7 @@ class FinetuneSource:
             options.backbone_weights,
             options.targets,
             dict(options.head_weight),
+            getattr(options, "unseen", None),
         )
 
 
@@ -239,15 +248,15 @@ class FinetuneTask:
 
     def identity(self) -> Mapping[str, Any]:
         """See `Task`."""
-        targets = self._source.targets
         return {
             "command": self.command,
             "settings": self._base.as_json(),
             "kept": self.kept,
             "start": hashlib.sha256((self._source.start / "head.npz").read_bytes()).hexdigest(),
             "data": self._fingerprint,
-            "targets": None if targets is None else hashlib.sha256(targets.read_bytes()).hexdigest(),
+            "targets": _digest(self._source.targets),
             "head_weights": dict(self._source.head_weights),
+            "unseen": _digest(self._source.unseen),
         }
 
     def draw(self, draw: Draw) -> FinetuneSettings:
@@ -277,11 +286,24 @@ class FinetuneTask:
             shutil.rmtree(run)
             raise
         stage = record["finetuning"][-1]
+        unseen = self._measure_unseen(run)
         shutil.rmtree(run)
         found = stage["after"]
         return Figures(
-            found["validation_loss"], found["validation_top1"], found["validation_top3"], stage["best_epoch"]
+            found["validation_loss"],
+            found["validation_top1"],
+            found["validation_top3"],
+            stage["best_epoch"],
+            *unseen,
         )
+
+    def _measure_unseen(self, folder: Path) -> tuple[float | None, float | None]:
+        if self._source.unseen is None:
+            return None, None
+        run = read_run(folder)
+        pixels, truth = pictures_and_classes(run, self._source.unseen, self._source.root, "test")
+        found = measure_logits(np.log(np.maximum(first_head_of(run, twin_of(run), pixels), 1e-12)), truth)
+        return found["validation_top1"], found["validation_top3"]
 
     def as_json(self, settings: FinetuneSettings) -> dict[str, Any]:
         """See `Task`."""
@@ -294,3 +316,7 @@ class FinetuneTask:
         values |= values.pop("augmentation") | values.pop("mixing")
         options = [(f"--{name.replace('_', '-')}", str(value)) for name, value in values.items()]
         return ["--size", f"{height}x{width}", *(part for option in options for part in option)]
+
+
+def _digest(file: Path | None) -> str | None:
+    return None if file is None else hashlib.sha256(file.read_bytes()).hexdigest()

@@ -65,6 +65,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="train once more with these options too, for instance 'no mixing: --mixup 0 --cutmix 0'; repeatable",
     )
     command.add_argument("--seeds", type=int, default=2, help="how many seeds, from --seed on (%(default)s)")
+    command.add_argument(
+        "--unseen",
+        type=Path,
+        metavar="SPLIT",
+        help="measure the test part of this split file too, such as the pictures of a source left out",
+    )
 
 
 def run_ablation(
@@ -115,12 +121,16 @@ def summary(trainings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Compare the variants with the whole, seed by seed.
 
     Args:
-        trainings: Rows with `name`, `seed`, `top1`, `top3`, `loss`, `epochs`.
+        trainings: Rows with `name`, `seed` and the figures.
 
     Returns:
-        For each name its `seeds`, the spread of each figure, and `top1_gain` and `loss_gain`: the mean of the
-        differences to the whole of the same seed, which chance touches less than it does the figures themselves.
+        For each name its `seeds`, the spread of each figure, and as `top1_gain` and so on the mean of the differences
+        to the whole of the same seed, which chance touches less than it does the figures themselves. Those of unseen
+        pictures are there where every training has them.
     """
+    unseen = (
+        ("unseen_top1", "unseen_top3") if all(row.get("unseen_top1") is not None for row in trainings) else ()
+    )
     whole = {row["seed"]: row for row in trainings if row["name"] == WHOLE}
     rows = []
     for name in dict.fromkeys(row["name"] for row in trainings):
@@ -132,10 +142,13 @@ def summary(trainings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "name": name,
                 "options": own[0]["options"],
                 "seeds": [row["seed"] for row in own],
-                **{key: Spread.of([row[key] for row in own]) for key in ("top1", "top3", "loss", "epochs")},
+                **{
+                    key: Spread.of([row[key] for row in own])
+                    for key in ("top1", "top3", "loss", "epochs", *unseen)
+                },
                 **{
                     f"{key}_gain": statistics.fmean(row[key] - whole[row["seed"]][key] for row in own)
-                    for key in ("top1", "loss")
+                    for key in ("top1", "loss", *unseen)
                 },
             }
         )
@@ -144,10 +157,10 @@ def summary(trainings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The table, for a page of documentation."""
-    lines = [
-        "| training | options | seeds | top-1 | against as given | top-3 | loss | against as given | best pass |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    unseen = any("unseen_top1" in row for row in rows)
+    heads = ["training", "options", "seeds", "top-1", "against as given", "top-3", "loss", "against as given"]
+    heads += ["best pass", *(["unseen: top-1", "against as given", "top-3"] if unseen else [])]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in rows:
         own = row["name"] == WHOLE
         cells = [
@@ -161,6 +174,9 @@ def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
             "" if own else f"{row['loss_gain']:+.3f}",
             f"{row['epochs'].mean:.1f}",
         ]
+        if unseen:
+            gain = "" if own else f"{100 * row['unseen_top1_gain']:+.1f}"
+            cells += [row["unseen_top1"].share(), gain, row["unseen_top3"].share()]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
