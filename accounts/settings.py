@@ -1,5 +1,6 @@
 """Settings of accounts: where they are kept, and the secret on which all their tokens and links rest."""
 
+from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, model_validator
@@ -192,3 +193,4 @@ class CommandSettings(AccountsSettings, MailSettings, BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SPORTVISION_", frozen=True, extra="ignore")
 
     accounts: bool | None = True
+    plans_file: Annotated[Path | None, Field(description="The gateway's plans, to check names by.")] = None

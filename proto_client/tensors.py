@@ -199,8 +199,9 @@ def _read_strings(proto: TensorProto, count: int) -> NDArray[Any]:
         strings = proto.string_val[:count]
         if len(strings) < count:
             _check_padding(count, np.dtype(object).itemsize)
-    array = np.full(count, strings[-1] if strings else b"", dtype=object)
+    array = np.empty(count, dtype=object)
     array[: len(strings)] = strings
+    array[len(strings) :] = strings[-1] if strings else b""
     return array
 
 

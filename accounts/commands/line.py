@@ -8,6 +8,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
@@ -23,6 +24,7 @@ from accounts.holders import AddressTaken
 from accounts.list_sending import UnfitMessage
 from accounts.migrating import MigrationError
 from accounts.opening import open_accounts, operator_name
+from accounts.plans import PlansFileError, load_plans
 from accounts.settings import CommandSettings
 from accounts.tokens.making import TokenProblem, UnknownAccount, UnknownToken
 from accounts.tokens.scopes import DEFAULT_SCOPES, Scope
@@ -35,6 +37,7 @@ _EXPECTED: Final = (
     DatabaseAway,
     InvalidAddress,
     MigrationError,
+    PlansFileError,
     TokenProblem,
     UnfitMessage,
     UnknownAccount,
@@ -148,9 +151,21 @@ async def _run(settings: CommandSettings, asked: Namespace) -> None:
     if "migrate" in asked:
         await asked.migrate(settings, printer, asked)
         return
+    if getattr(asked, "plan", None) is not None:
+        _require_plan(asked.plan, settings.plans_file)
     command: Command = asked.command
     async with open_accounts(settings) as accounts:
         await command(Context(accounts, Actor.operator(operator_name()), printer), asked)
+
+
+def _require_plan(name: str, file: Path | None) -> None:
+    plans = load_plans(file).plans
+    if name not in plans:
+        source = "this version's own" if file is None else f"those of {file}"
+        raise CommandFailed(
+            f'There is no plan "{name}"; {source} are {", ".join(plans)}. Where the gateway has others, give this '
+            "command its SPORTVISION_PLANS_FILE too."
+        )
 
 
 def _complain(text: str) -> None:

@@ -55,9 +55,9 @@ def show_starts(report: Report, starts: dict[str, list[tuple[float, float, float
     report.table(["", "time to ready", "PSS", "RSS"], rows)
 
 
-def show_cost(report: Report, found: dict[str, dict[str, Cost]]) -> None:
+def show_cost(report: Report, found: dict[str, dict[str, Cost]], at_once: int) -> None:
     """CPU time a request."""
-    report.heading("CPU time a request, instant model server")
+    report.heading(f"CPU time a request, instant model server, callers: {at_once}")
     rows = []
     for size, costs in found.items():
         mine, old = costs[OURS], costs[OLD]
@@ -127,7 +127,9 @@ async def against_instant(report: Report, options: argparse.Namespace, folder: P
         show_starts(report, starts)
         if "cost" in options.parts:
             bare = {"floor": stack.enter_context(floor(folder, target, side=side))}
-            show_cost(report, await measure_cost({**sides, **bare}, SIZES, rounds=options.rounds))
+            for at_once in options.at_once:
+                costs = await measure_cost({**sides, **bare}, SIZES, rounds=options.rounds, at_once=at_once)
+                show_cost(report, costs, at_once)
             report.table(
                 ["memory after that", "PSS", "RSS"],
                 [[name, *(f"{size:.0f} MB" for size in one.process.memory())] for name, one in sides.items()],
@@ -223,6 +225,9 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=224, help="rows and columns of the model's input")
     parser.add_argument("--workers", type=int, default=1, help="processes of each side")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument(
+        "--at-once", type=int, nargs="+", default=[1, 8], help="callers while cost is measured"
+    )
     parser.add_argument("--starts", type=int, default=3, help="how often both are started")
     parser.add_argument("--seconds", type=float, default=6.0, help="how long each load lasts")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "sport_classifier")

@@ -1,5 +1,6 @@
 """CPU time and throughput a core: ours, the old design and the floor, turn and turn about."""
 
+import asyncio
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,22 +32,27 @@ class Cost:
         return 1000 * statistics.median(self.waited)
 
 
-async def _ask(service: Service, caller: Caller, request: bytes, count: int, into: Cost) -> None:
+async def _ask(
+    service: Service, connections: Sequence[Caller], request: bytes, count: int, into: Cost
+) -> None:
+    each = -(-count // len(connections))
     before = service.process.cpu_seconds()
-    waits = await one_by_one(caller, request, count)
-    into.cpu.append((service.process.cpu_seconds() - before) / count)
-    into.waited.append(statistics.median(waits.seconds))
+    waits = await asyncio.gather(*(one_by_one(caller, request, each) for caller in connections))
+    into.cpu.append((service.process.cpu_seconds() - before) / (each * len(connections)))
+    into.waited.append(statistics.median(second for one in waits for second in one.seconds))
 
 
 async def measure_cost(
-    sides: Mapping[str, Service], sizes: Sequence[tuple[int, int]], *, rounds: int
+    sides: Mapping[str, Service], sizes: Sequence[tuple[int, int]], *, rounds: int, at_once: int = 1
 ) -> dict[str, dict[str, Cost]]:
-    """Ask all sides in turn, one request at a time.
+    """Ask all sides in turn.
 
     Args:
         sides: The services by name; one named `floor` is asked for each of its paths.
         sizes: Width and height of the pictures.
         rounds: How often each side is asked for each size, after one round that only warms up.
+        at_once: Callers, each with its next request when it has its answer. One alone lets the process fall asleep
+            between requests, and find the processor's caches cold; several keep it busy, as where cost matters.
 
     Returns:
         Costs by "width×height" and by name; the floor's parts are named `floor/read` and so on.
@@ -65,8 +71,8 @@ async def measure_cost(
             # Each goes first as often as the others.
             turn = number % len(asked)
             for name, side, request in asked[turn:] + asked[:turn]:
-                async with callers(side.port, 1) as (caller,):
+                async with callers(side.port, at_once) as connections:
                     into = costs[name] if number else Cost()
-                    await _ask(side, caller, request, count, into)
+                    await _ask(side, connections, request, count, into)
         found[f"{width}×{height}"] = costs
     return found

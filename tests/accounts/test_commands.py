@@ -14,6 +14,7 @@ from accounts.commands.line import main
 from accounts.settings import DEVELOPMENT_SECRET
 from accounts.tokens.format import is_well_formed
 from tests.support.commands import SECRET, run_accounts
+from tests.support.plans import plans_file
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -99,7 +100,7 @@ def test_accounts_are_changed_and_deleted(run: Run) -> None:
     account = told(run, "account", "create", "--email", "ada@example.org")
     assert told(run, "account", "disable", "ada@example.org")["state"] == "disabled"
     assert told(run, "account", "enable", account["id"])["state"] == "active"
-    assert told(run, "account", "plan", account["id"], "large")["plan"] == "large"
+    assert told(run, "account", "plan", account["id"], "bulk")["plan"] == "bulk"
     assert told(run, "account", "plan", account["id"])["plan"] is None
     assert told(run, "account", "export", account["id"])["account"]["email"] == "ada@example.org"
     assert told(run, "account", "delete", account["id"])["deleted"] is True
@@ -107,6 +108,19 @@ def test_accounts_are_changed_and_deleted(run: Run) -> None:
     log = told(run, "audit", "--newest", "3", "--account", account["id"])
     assert [one["action"] for one in log] == ["account.delete", "account.export", "account.plan"]
     assert log[0]["actor"].startswith("operator ")
+
+
+def test_a_plan_must_be_there(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = told(run, "account", "create")
+    for words in (["account", "create"], ["token", "create", account["id"], "--name", "x"], ["bootstrap"]):
+        code, _, err = run(*words, "--plan", "large")
+        assert code == 1
+        assert err.startswith('There is no plan "large"; this version\'s own are standard,')
+    monkeypatch.setenv("SPORTVISION_PLANS_FILE", str(plans_file(tmp_path, large={})))
+    assert told(run, "account", "plan", account["id"], "large")["plan"] == "large"
+    monkeypatch.setenv("SPORTVISION_PLANS_FILE", str(tmp_path / "nowhere.toml"))
+    code, _, err = run("account", "plan", account["id"], "large")
+    assert (code, "cannot be read" in err) == (1, True)
 
 
 def test_words_for_people(run: Run) -> None:
