@@ -1,7 +1,8 @@
-"""Blending: weights between those of two runs of one line, for what fine-tuning forgot of where it started.
+"""Blending: weights between those of two runs of one line.
 
 Wortsman et al. 2022, "Robust fine-tuning of zero-shot models" (WiSE-FT): on the straight line between a network and
-its fine-tuned self, networks are often better than both.
+its fine-tuned self, networks are often better than both, for what fine-tuning forgot of where it started. The same
+holds between two that were fine-tuned from one network (Wortsman et al. 2022, "Model soups").
 """
 
 import argparse
@@ -18,8 +19,10 @@ from tqdm import tqdm
 
 from training.asking_runs import first_head_of, pictures_and_classes, twin_of
 from training.errors import TrainingError
+from training.head_set import HeadSet
 from training.runs import TUNED_BACKBONE, FinishedRun, read_run, save_backbone
 from training.settings import code_version, write_json
+from training.split_file import read_parts
 from training.tunable import backbone_and_head
 from training.watching import measure_logits
 
@@ -34,11 +37,11 @@ def blend(
     like: Path | None = None,
     weights: str | None = None,
 ) -> dict[str, Any]:
-    """Write a run whose weights lie between those of a run and of one fine-tuned from it.
+    """Write a run whose weights lie between those of a run and of one fine-tuned from it, or from where it came from.
 
     Args:
         start: The run's folder.
-        tuned: The folder of the run that came from it by `finetune`, once or more.
+        tuned: The folder of the run that came from it by `finetune`, once or more, or from the same run.
         run: The new run's folder; made where missing.
         root: The folder of the pictures; for `shares`.
         shares: Shares of the tuned weights to measure on the validation part, which neither run has seen; the one
@@ -57,11 +60,10 @@ def blend(
     first = read_run(start, weights=weights, size=size)
     twins = [twin_of(one) for one in (first, second)]
     ends = [twin.get_weights() for twin in twins]
-    same_line = first.record["data"] == second.record["data"] and [one.shape for one in ends[0]] == [
-        one.shape for one in ends[1]
-    ]
-    if not same_line:
-        raise TrainingError(f"{tuned} was not fine-tuned from {start}: other data, or another network.")
+    if not _same_line(start, tuned) or [one.shape for one in ends[0]] != [one.shape for one in ends[1]]:
+        raise TrainingError(
+            f"{tuned} and {start} are not of one line: another split of the pictures, or another network."
+        )
     if like is not None:
         chosen = json.loads((like / "run.json").read_text(encoding="utf-8"))["blended"]
     else:
@@ -72,6 +74,13 @@ def blend(
         "temperature": chosen["temperature"],
         "blended": chosen | {"with": start.name},
     }
+    if "heads" in record:
+        # Those of the others are as the tuned run measured them; `refit` fits them to the blend.
+        heads = HeadSet.from_record(second.record)
+        fitted = heads.with_temperatures({heads.heads[0].name: chosen}).as_json()
+        record["heads"] = [
+            {**row, "classes": before["classes"]} for row, before in zip(fitted, record["heads"], strict=True)
+        ]
     run.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(tuned / "split.csv", run / "split.csv")
     backbone, head = backbone_and_head(twins[1])
@@ -79,6 +88,13 @@ def blend(
     write_json(run / "run.json", record)
     head.save(run / "head.npz")
     return record
+
+
+def _same_line(start: Path, tuned: Path) -> bool:
+    """Whether each picture that both runs know is in the same part, so that none is trained on and held out."""
+    one, other = (read_parts(folder / "split.csv") for folder in (start, tuned))
+    shared = one.keys() & other.keys()
+    return bool(shared) and all(one[name] == other[name] for name in shared)
 
 
 def _between(ends: Sequence[list[NDArray[np.float32]]], share: float) -> list[NDArray[np.float32]]:

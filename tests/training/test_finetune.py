@@ -338,3 +338,16 @@ def test_a_blend_lies_between_its_runs_at_the_share_that_validation_chose(
     capsys.readouterr()
     assert main(["blend", *pair, "--run", str(place / "none")]) == 1
     assert "Give shares to measure" in capsys.readouterr().err
+
+    # A picture that one run was trained on must not be held out by the other.
+    moved = shutil.copytree(tuned, place / "moved")
+    split = (tuned / "split.csv").read_text().splitlines()
+    moved.joinpath("split.csv").write_text("\n".join([*split[:-1], _in_another_part(split[-1])]))
+    pair[3] = str(moved)
+    assert main(["blend", *pair, "--run", str(place / "none"), "--like", str(place / "blend")]) == 1
+    assert "not of one line" in capsys.readouterr().err
+
+
+def _in_another_part(row: str) -> str:
+    head, _, part = row.rpartition(",")
+    return f"{head},{'test' if part == 'train' else 'train'}"
