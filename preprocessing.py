@@ -7,6 +7,7 @@ inside its graph.
 
 import io
 import math
+import re
 import struct
 from collections.abc import Callable
 from types import MappingProxyType
@@ -16,9 +17,11 @@ import numpy as np
 import simplejpeg
 from cykooz_resizer import FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, features
+from PIL import ExifTags, Image, TiffImagePlugin
 
 DEFAULT_MAX_PIXELS: Final = 50_000_000
+#: No side may be longer, whatever the other: decoders keep something for each row. JPEG itself ends there.
+MAX_SIDE: Final = 65_535
 
 _MEDIA_TYPES = {
     "JPEG": "image/jpeg",
@@ -27,13 +30,13 @@ _MEDIA_TYPES = {
     "GIF": "image/gif",
     "BMP": "image/bmp",
     "TIFF": "image/tiff",
-    "AVIF": "image/avif",
 }
-#: The formats that are read, by Pillow's name, with their media types. AVIF depends on how Pillow was built.
-ACCEPTED_FORMATS: Final = MappingProxyType(
-    {name: media for name, media in _MEDIA_TYPES.items() if name != "AVIF" or features.check("avif")}
-)
+#: The formats that are read, by Pillow's name, with their media types. AVIF is not among them: the size that its
+#: container tells need not be that of the picture inside, which the decoder allocates all the same, so that a file of
+#: a kilobyte takes hundreds of megabytes.
+ACCEPTED_FORMATS: Final = MappingProxyType(_MEDIA_TYPES)
 # Phones write JPEGs that carry a second picture; Pillow calls these MPO.
+_JPEGS = ("JPEG", "MPO")
 _PILLOW_FORMATS = (*ACCEPTED_FORMATS, "MPO")
 
 # What Pillow's decoders let through when a file is damaged, beside their own OSError.
@@ -66,6 +69,15 @@ _DCT_SCALES = (8, 4, 2, 1)
 # JPEGs are decoded at no less than so many times the size that is asked. What libjpeg leaves out is then cut by the
 # resize as well, and models answer as after exact decoding; at 1 they did not for 4% of pictures (docs/speed.md).
 _DECODING_GAP: Final = 1.5
+# Each scan of a JPEG is a pass over all its pixels, and need be no longer than some 30 bytes. Progressive ones have
+# about ten.
+_MOST_SCANS: Final = 50
+_SCAN: Final = b"\xff\xda"
+# A marker with a meaning after entropy-coded data: no stuffed byte, no restart and no fill (ITU-T T.81, B.1.1).
+_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_START, _END, _TEMPORARY = 0xD8, 0xD9, 0x01
+# Of the TIFF tags TileWidth and TileLength (TIFF 6.0, section 15).
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
 # A picture this many times larger than asked is first averaged down over whole pixels, to no less than this.
 _REDUCING_GAP = 3.0
 _BILINEAR: Final = ResizeOptions(resize_alg=ResizeAlg.convolution(FilterType.bilinear), use_alpha=False)
@@ -116,14 +128,17 @@ def decode_picture(
 
     Raises:
         NotAPictureError: No picture, or a format that is not read.
-        TooManyPixelsError: More than `max_pixels`.
-        CorruptPictureError: Truncated or damaged.
+        TooManyPixelsError: More than `max_pixels`, or a side beyond `MAX_SIDE`.
+        CorruptPictureError: Truncated or damaged, or made to keep a decoder busy.
     """
     _refuse_large_webp(data, max_pixels)
     with _open(data, max_pixels) as picture:
-        pixels = picture.width * picture.height
-        if pixels > max_pixels:
-            raise _too_many_pixels(picture.width, picture.height, max_pixels)
+        _refuse_large(picture, max_pixels)
+        if picture.format in _JPEGS and scans(data) > _MOST_SCANS:
+            raise CorruptPictureError(
+                f"The JPEG picture has more than {_MOST_SCANS} scans, as no camera and no program writes them. "
+                "Save it anew."
+            )
         side = math.ceil(_DECODING_GAP * max(height, width))
         try:
             image = _decode_jpeg(data, picture, side)
@@ -151,7 +166,7 @@ def _decode_jpeg(data: bytes, picture: Image.Image, side: int) -> NDArray[np.uin
         uint8 [height, width, 3], each at least `side` where the picture itself is; None where Pillow must do it: it
         is no such picture, or damaged. Pillow puts up with some faults, such as bytes between two segments.
     """
-    if picture.format not in ("JPEG", "MPO") or picture.mode != "RGB":
+    if picture.format not in _JPEGS or picture.mode != "RGB":
         return None
     most = max(1, min(picture.width // side, picture.height // side))
     scale = next(scale for scale in _DCT_SCALES if scale <= most)
@@ -214,8 +229,51 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         if data.startswith((b"http://", b"https://")):
             what = "the address of a picture, not the picture itself"
         else:
-            what = f"a {found} file, which is not read here" if found else "not a picture"
+            article = "an" if found in {"AVIF", "MP4 video", "SVG"} else "a"
+            what = f"{article} {found} file, which is not read here" if found else "not a picture"
         raise NotAPictureError(f"The file is {what}. Send one of: {', '.join(ACCEPTED_FORMATS)}.") from error
+
+
+def _refuse_large(picture: Image.Image, max_pixels: int) -> None:
+    """Check what decoding would allocate, going by the header."""
+    sizes = [picture.size]
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        # Tiles are decoded whole, also where they are larger than the picture.
+        width, height = (picture.tag_v2.get(tag) for tag in (_TILE_WIDTH, _TILE_LENGTH))
+        if isinstance(width, int) and isinstance(height, int):
+            sizes.append((width, height))
+    for width, height in sizes:
+        if width * height > max_pixels:
+            raise _too_many_pixels(width, height, max_pixels)
+        if max(width, height) > MAX_SIDE:
+            raise TooManyPixelsError(
+                f"The picture is {width} × {height}; no side may be longer than {MAX_SIDE:,} pixels. Scale it down "
+                "before sending."
+            )
+
+
+def scans(data: bytes) -> int:
+    """Count the scans of a JPEG, as far as that matters.
+
+    Args:
+        data: The file.
+
+    Returns:
+        How many scans there are at most. Above 50 it is how many there are: those of thumbnails and of what follows
+        the picture's end, as the films that phones put there, are not counted.
+    """
+    seen = data.count(_SCAN)
+    if seen <= _MOST_SCANS:
+        return seen
+    seen, place = 0, 2
+    while found := _MARKER.search(data, place):
+        place, marker = found.end(), data[found.end() - 1]
+        if marker == _END:
+            break
+        if marker not in (_START, _TEMPORARY):
+            seen += marker == _SCAN[1]
+            place += int.from_bytes(data[place : place + 2], "big")
+    return seen
 
 
 def _too_many_pixels(width: int, height: int, max_pixels: int) -> TooManyPixelsError:

@@ -25,7 +25,7 @@ _PROBLEM: JsonDict = {
     "type": "urn:sportvision:problem:unsupported-picture",
     "title": "The file is not a picture in a supported format",
     "status": 415,
-    "detail": "The file is a PDF file, which is not read here. Send one of: JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF.",
+    "detail": "The file is a PDF file, which is not read here. Send one of: JPEG, PNG, WEBP, GIF, BMP, TIFF.",
 }
 _Problem = Annotated[
     PictureProblem | None, Field(description="What is wrong with the picture; null where it has an answer.")

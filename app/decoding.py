@@ -20,6 +20,7 @@ from preprocessing import (
     TooManyPixelsError,
     decode_picture,
     load_decoders,
+    scans,
 )
 
 # For each place in the queue.
@@ -29,10 +30,11 @@ _LATEST = 0.1
 
 # Some 512 × 512 pixels, in the quality of a camera.
 _INLINE_BYTES: Final = 131_072
-# Start of frame, Huffman coding: baseline, and what needs a pass over all pixels for each of its scans, of which a
-# small file can hold many (ITU-T T.81, table B.1; the arithmetic ones are not common enough to bother).
+# Start of frame, Huffman coding: baseline, and progressive (ITU-T T.81, table B.1).
 _BASELINE: Final = b"\xff\xc0"
 _PROGRESSIVE: Final = b"\xff\xc2"
+# Each scan is a pass over all pixels. Baseline has one, or one for each colour, and a thumbnail may have one more.
+_INLINE_SCANS: Final = 4
 
 
 class _GivenUpError(Exception):
@@ -77,9 +79,9 @@ class DecodePool:
 
     Pillow lets go of the interpreter's lock while it decodes and resizes, so threads do run side by side.
 
-    A picture being decoded takes up to some 16 bytes a pixel (docs/operations.md), so that a thread for each core
+    A picture being decoded takes up to some 20 bytes a pixel (docs/operations.md), so that a thread for each core
     would need far more for the largest pictures than for those that come in every day. Large ones therefore wait for
-    one another: no more than `workers * large_pixels + max_large * max_pixels` pixels are ever held.
+    one another: no more than `(workers - max_large) * large_pixels + max_large * max_pixels` pixels are ever held.
 
     Small JPEGs are decoded at once, in the event loop: handing one to a thread and taking it back costs as much as
     decoding it (docs/speed.md). Only those of which it is sure that they take a millisecond or so.
@@ -196,6 +198,7 @@ class DecodePool:
             and picture.startswith(b"\xff\xd8")
             and _BASELINE in picture
             and _PROGRESSIVE not in picture
+            and scans(picture) <= _INLINE_SCANS
         ):
             return None
         started = time.perf_counter()

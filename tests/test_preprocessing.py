@@ -12,11 +12,13 @@ from PIL import Image, ImageCms
 
 from preprocessing import (
     ACCEPTED_FORMATS,
+    MAX_SIDE,
     CorruptPictureError,
     NotAPictureError,
     PictureError,
     TooManyPixelsError,
     decode_picture,
+    scans,
     sniff_format,
 )
 from tests.support.pictures import BLUE, GREEN, RED, WHITE, assert_near, corners, encoded, quadrants
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 @pytest.mark.parametrize("name", ACCEPTED_FORMATS)
 def test_every_accepted_format_is_decoded_to_the_asked_size(name: str) -> None:
-    options = {"quality": 95} if name in {"JPEG", "WEBP", "AVIF"} else {}
+    options = {"quality": 95} if name in {"JPEG", "WEBP"} else {}
     image = decode_picture(encoded(quadrants(), name, **options), height=20, width=30)
     assert image.shape == (20, 30, 3)
     assert image.dtype == np.uint8
@@ -219,6 +221,68 @@ def test_a_bomb_is_refused_without_being_decoded(side: int) -> None:
         assert tracemalloc.get_traced_memory()[1] < 4_000_000
     finally:
         tracemalloc.stop()
+
+
+def with_scans(more: int) -> bytes:
+    """A progressive JPEG whose last scan comes so many times more."""
+    data = encoded(quadrants(64, 48), "JPEG", progressive=True)
+    end = data.rindex(b"\xff\xd9")
+    return data[:end] + more * data[data.rindex(b"\xff\xda") : end] + data[end:]
+
+
+def test_a_jpeg_of_many_scans_is_refused() -> None:
+    assert scans(with_scans(0)) == 10
+    assert decode_picture(with_scans(30), height=8, width=8).shape == (8, 8, 3)
+    assert scans(with_scans(100)) == 110
+    with pytest.raises(CorruptPictureError, match="more than 50 scans"):
+        decode_picture(with_scans(100), height=8, width=8)
+
+
+def test_what_only_looks_like_scans_is_not_counted() -> None:
+    data, look_alikes = encoded(quadrants(), "JPEG"), 100 * b"\xff\xda"
+    comment = b"\xff\xfe" + struct.pack(">H", 2 + len(look_alikes)) + look_alikes
+    # Such as the film that a phone puts behind the picture.
+    for padded in (data + look_alikes, data[:2] + comment + data[2:]):
+        assert scans(padded) == 1
+        assert_near(corners(decode_picture(padded, height=20, width=30)), [RED, GREEN, BLUE, WHITE])
+
+
+def tiled(side: int, tile: int) -> bytes:
+    """A grey TIFF of one deflated tile, black."""
+    body = zlib.compress(bytes(tile * tile))
+    numbers = {
+        256: side,
+        257: side,
+        258: 8,
+        259: 8,
+        262: 1,
+        277: 1,
+        322: tile,
+        323: tile,
+        324: 8,
+        325: len(body),
+    }
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in numbers.items())
+    offset = 8 + len(body)
+    return b"II*\0" + struct.pack("<I", offset) + body + struct.pack("<H", len(numbers)) + entries + bytes(4)
+
+
+def test_tiles_larger_than_the_picture_count() -> None:
+    assert decode_picture(tiled(64, 128), height=8, width=8, max_pixels=128 * 128).shape == (8, 8, 3)
+    with pytest.raises(TooManyPixelsError, match="1024 × 1024"):
+        decode_picture(tiled(64, 1024), height=8, width=8, max_pixels=1_000_000)
+
+
+def test_no_side_may_be_too_long() -> None:
+    data = png_header(1, MAX_SIDE + 1)
+    with pytest.raises(TooManyPixelsError, match="no side may be longer than 65,535"):
+        decode_picture(data, height=8, width=8)
+    assert decode_picture(png_header(1, MAX_SIDE), height=8, width=8).shape == (8, 8, 3)
+
+
+def test_avif_is_named_and_refused() -> None:
+    with pytest.raises(NotAPictureError, match="an AVIF file, which is not read here"):
+        decode_picture(b"\0\0\0\x1cftypavif" + bytes(40), height=8, width=8)
 
 
 @pytest.mark.parametrize("name", ACCEPTED_FORMATS)

@@ -14,7 +14,7 @@ from pathlib import Path
 from training.errors import DataError
 from training.manifest import Row, manifest_rows
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 #: What is wrong with an empty class.
 NO_PICTURE = "the class has no picture"
 _READERS = 4

@@ -166,6 +166,7 @@ async def test_only_small_baseline_jpegs_are_decoded_without_a_thread(
         "small": encoded(quadrants(60, 40)),
         "large": encoded(quadrants(61, 41)),
         "progressive": encoded(quadrants(60, 40), progressive=True),
+        "many scans": encoded(quadrants(60, 40), comment=5 * b"\xff\xda"),
         "png": encoded(quadrants(60, 40), "PNG"),
     }
     with pool_of(workers=1, queue=1, max_pixels=10_000, large_pixels=10_000, inline_pixels=60 * 40) as pool:
