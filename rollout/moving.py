@@ -164,10 +164,18 @@ class Mover:
                 f"{STABLE!r} would name a version that half of them do not have. First: promote --label {CANARY} "
                 f"--version {version}, and roll that out."
             )
-        # What is let go here was named by no label that gateways fall back on.
-        keep = set(move.labels.values()) if move.label == STABLE else set(versions)
+        # Servers that are not replaced yet go on to name the old stable version, and gateways then ask all for it.
+        # What else is let go here was named by no label that gateways fall back on.
+        old = self._file.model(self._model).version_labels.get(STABLE)
+        named = set(move.labels.values())
+        keep = (named | {old} if old is not None else named) if move.label == STABLE else set(versions)
         self._file.change(self._model, keep, move.labels)
         self._say(f"Written, and nobody told: {_listed(move.labels)}; roll {self._file.path.name} out now.")
+        if move.label == STABLE and keep > named:
+            self._say(
+                f"Version {old} stays, for servers that still name it; once all are replaced, promote "
+                f"--label {STABLE} --version {version} lets it go."
+            )
 
     async def _tell(self) -> None:
         await self._all(target.tell(self._file.config, self._seconds) for target in self._targets)

@@ -260,6 +260,26 @@ async def test_promote_status_and_rollback(
     assert standing["labels"] == {"stable": 3, "canary": 3}
 
 
+async def test_a_step_back_for_the_file_only_keeps_the_bad_version_for_the_next_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "models.config"
+    path.write_text(CONFIG, "utf-8")
+    where = ["--model", MODEL, "--config", path, "--file-only"]
+    assert await run("promote", "--label", "canary", "--version", 4, *where) == 0
+    assert await run("promote", "--version", 4, *where) == 0
+    assert "stays" not in capsys.readouterr().err
+    assert await run("rollback", *where) == 0
+    shown = capsys.readouterr().err
+    assert "canary = 3, stable = 3; roll models.config out now." in shown
+    assert "Version 4 stays" in shown
+    assert "once all are replaced, promote --label stable --version 3 lets it go." in shown
+    assert "versions: 3 versions: 4" in path.read_text("utf-8")
+    assert await run("promote", "--label", "stable", "--version", 3, *where) == 0
+    assert "stays" not in capsys.readouterr().err
+    assert path.read_text("utf-8") == CONFIG
+
+
 async def test_status_says_where_servers_differ(
     server: RollingBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
