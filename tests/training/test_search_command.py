@@ -126,12 +126,14 @@ def test_an_ablation_trains_each_variant_once_and_goes_on(
         *words("--size", 32, "--epochs", 1, "--batch", 8, "--unfreeze", "conv_pw_13", "--room", 1),
         *words("--backbone-weights", place / "random.weights.h5", "--run", place / "ablated"),
         *words("--variant", "no mixing: --mixup 0 --cutmix 0", "--seeds", 1),
+        *words("--unseen", place / "whole" / "split.csv"),
     ]
     assert main(given) == 0
     first = json.loads((place / "ablated" / RESULTS).read_text())["trainings"]
     assert [(row["name"], row["seed"]) for row in first] == [(WHOLE, 0), ("no mixing", 0)]
     assert first[0]["identity"]["settings"]["mixing"]["mixup"] > 0
     assert first[1]["identity"]["settings"]["mixing"]["mixup"] == 0
+    assert all(0 <= row["unseen_top1"] <= row["unseen_top3"] <= 1 for row in first)
 
     assert main([*given, "--variant", "no dropout: --dropout 0"]) == 0
     after = json.loads((place / "ablated" / RESULTS).read_text())["trainings"]
