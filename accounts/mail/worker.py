@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from accounts.database import DatabaseAway
 from accounts.mail.composing import ReadyMail
@@ -13,6 +14,9 @@ from accounts.mail.outbox import ClaimedMail, Outbox, jittered
 from accounts.mail.senders import Connection, MailDeferred, MailRefused, MailSender
 
 Outcome = Literal["sent", "deferred", "failed", "dropped"]
+
+#: After this time what is broken off is told so again: a library can miss it (see `accounts.mail.opening`).
+_AGAIN_SECONDS: Final = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +45,7 @@ class Pace:
         look_every: How often it looks for mails that other processes queued; its own process wakes it.
         batch: Mails that go over one connection, at most.
         attempt: How long one mail may take; below the outbox's lease.
+        last_attempt: How long what is under way may still take when the process ends.
         first_pause: After a first failure to reach the mail server or the database; doubled each time up to
             `longest_pause`.
         longest_pause: See there: how much later than necessary mails go out once the server is back.
@@ -50,6 +55,7 @@ class Pace:
     look_every: timedelta = timedelta(seconds=5)
     batch: int = 20
     attempt: timedelta = timedelta(seconds=30)
+    last_attempt: timedelta = timedelta(seconds=5)
     first_pause: timedelta = timedelta(seconds=1)
     longest_pause: timedelta = timedelta(seconds=60)
     tidy_every: timedelta = timedelta(hours=1)
@@ -135,18 +141,42 @@ class MailWorker:
         try:
             async with self._sender.connect() as connection:
                 while waiting and self._outbox.still_ours(waiting[0], self._pace.attempt):
-                    await self._send(connection, waiting[0])
-                    waiting.pop(0)
+                    # Not to be given back any more: whoever gets it could send what the mail server has by now.
+                    mail = waiting.pop(0)
+                    await self._to_the_end(self._send(connection, mail))
         except MailDeferred:
             await self._outbox.released(waiting)
             raise
         except asyncio.CancelledError:
             # The process ends; another one need not wait until the lease does.
             with suppress(DatabaseAway):
-                await self._outbox.released(waiting)
+                await self._to_the_end(self._outbox.released(waiting))
             raise
         await self._outbox.released(waiting)
         return len(claimed)
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something whole although this is cancelled meanwhile, and then be cancelled.
+
+        What takes longer than the last attempt may is broken off all the same; its mails are left to their lease.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            loop = asyncio.get_running_loop()
+            deadline = loop.time() + self._pace.last_attempt.total_seconds()
+            while not task.done():
+                left = deadline - loop.time()
+                if left <= 0:
+                    task.cancel()
+                # Who waits for the end may ask for it again and again.
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({task}, timeout=left if left > 0 else _AGAIN_SECONDS)
+            error = None if task.cancelled() else task.exception()
+            if error is not None and not isinstance(error, MailDeferred):
+                _log.warning("what became of the last mails is not noted: %r", error)
+            raise
 
     async def _send(self, connection: Connection, mail: ClaimedMail) -> None:
         try:

@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -26,6 +27,7 @@ PACE = Pace(
     first_pause=timedelta(seconds=0.05),
     longest_pause=timedelta(seconds=0.1),
 )
+PATIENT = replace(PACE, last_attempt=timedelta(seconds=60))
 RULES = OutboxRules(lease=timedelta(seconds=15), first_pause=timedelta(seconds=0.1))
 
 
@@ -181,15 +183,75 @@ async def test_a_mail_that_breaks_every_connection_does_not_block_the_others(
         await until(states(database, sent=3, queued=1))
 
 
-async def test_a_sender_that_ends_gives_its_mails_back(
+class SlowToNote(Outbox):
+    """Hears that a mail is sent, and does not note it before it may."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, RULES)
+        self.hears, self.may_note = asyncio.Event(), asyncio.Event()
+
+    async def sent(self, mail: ClaimedMail) -> None:
+        self.hears.set()
+        await self.may_note.wait()
+        await super().sent(mail)
+
+
+async def cancel_twice(task: asyncio.Task[int]) -> None:
+    """As a gateway that ends does: it asks again where it takes a while."""
+    for _ in range(2):
+        task.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+async def test_a_sender_that_ends_notes_what_the_mail_server_has_taken(
+    database: Database, clerk: PlainClerk, server: MailServer
+) -> None:
+    outbox = SlowToNote(database)
+    await queue(database, "a@example.org", "b@example.org")
+    sender = SmtpSender(SmtpServer("127.0.0.1", server.port, "none", timeout=5, local_hostname="localhost"))
+    sending = asyncio.create_task(MailWorker(outbox, clerk, sender, PATIENT).send_some())
+    await outbox.hears.wait()
+    await cancel_twice(sending)
+    outbox.may_note.set()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert await Outbox(database).counts() == {"queued": 1, "sent": 1}
+    (released,) = await Outbox(database).claim(5)
+    assert released.attempts == 1
+
+
+async def test_a_sender_that_ends_waits_for_the_mail_server_s_answer(
     database: Database, clerk: PlainClerk, server: MailServer
 ) -> None:
     server.hold.clear()
     await queue(database, "a@example.org", "b@example.org")
-    async with working(database, clerk, server):
+    sender = SmtpSender(SmtpServer("127.0.0.1", server.port, "none", timeout=60, local_hostname="localhost"))
+    sending = asyncio.create_task(MailWorker(Outbox(database, RULES), clerk, sender, PATIENT).send_some())
+    await server.holding.wait()
+    await cancel_twice(sending)
+    server.hold.set()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert len(server.received) == 1
+    assert await Outbox(database).counts() == {"queued": 1, "sent": 1}
+    assert len(await Outbox(database).claim(5)) == 1
+
+
+async def test_a_sender_that_ends_gives_back_what_it_has_not_begun_and_leaves_the_rest_to_its_lease(
+    database: Database, clerk: PlainClerk, server: MailServer
+) -> None:
+    server.hold.clear()
+    await queue(database, "a@example.org", "b@example.org")
+    hasty = replace(PACE, last_attempt=timedelta(seconds=0.05))
+    sender = SmtpSender(SmtpServer("127.0.0.1", server.port, "none", timeout=5, local_hostname="localhost"))
+    async with at_work(MailWorker(Outbox(database, RULES), clerk, sender, hasty)):
         await server.holding.wait()
     server.hold.set()
-    assert len(await Outbox(database).claim(5)) == 2
+    # What the mail server may have taken is not sent again at once.
+    assert len(await Outbox(database).claim(5)) == 1
+    later = Outbox(database, clock=lambda: datetime.now(UTC) + RULES.lease)
+    assert len(await later.claim(5)) == 1
 
 
 async def test_a_sender_that_was_killed_leaves_its_mails_to_others_in_time(
