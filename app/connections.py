@@ -1,4 +1,4 @@
-"""How many connections are open, and how long one may be open without asking for anything."""
+"""How many connections are open, how long one may be open without asking for anything, and how much it may ask."""
 
 from asyncio import AbstractEventLoop, TimerHandle, Transport
 from itertools import chain
@@ -8,10 +8,29 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from app.errors import Problem, problem_response
 from app.metrics.recorder import Recorder
 
+#: A request's line and headers together. Ours need a few hundred bytes, and those that proxies and browsers add some
+#: thousands.
+MOST_HEAD_BYTES: Final = 65_536
+
+# As long as `UnreadBodyMiddleware` lingers, and for the same reason.
+_LINGER_SECONDS: Final = 2.0
 _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+class HeadTooLarge(Problem):
+    """A request's line and headers are over the limit."""
+
+    status, slug, title = 431, "head-too-large", "The request's head is too large"
+
+
+_TOO_LARGE: Final = (
+    f"The request's line and headers together are over the limit of {MOST_HEAD_BYTES:,} bytes. Send pictures and "
+    "other content in the body, and leave out headers and cookies that are not needed here."
 )
 
 
@@ -76,12 +95,16 @@ class Connections:
         self._recorder.connection_ended("slow_head")
         self.closed(connection)
 
+    def too_large(self) -> None:
+        """A request's head was over the limit."""
+        self._recorder.connection_ended("large_head")
+
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, with its connections counted and its patience for a request's head bounded.
+    """uvicorn's HTTP/1.1, with its connections counted, and its patience and memory for a request's head bounded.
 
-    uvicorn itself waits for ever for the first byte, and for the rest of a head. Needs the `Services` in the app's
-    lifespan state, for its bounds.
+    uvicorn itself waits for ever for the first byte, and for the rest of a head, and keeps however much of it comes.
+    Needs the `Services` in the app's lifespan state, for its bounds.
     """
 
     def __init__(
@@ -95,6 +118,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._all: Connections = app_state["services"].connections
         self._head_timer: TimerHandle | None = None
         self._awaits_head = True
+        # What came in and has not been handed on: an unfinished head, or what stands around the chunks of a body.
+        self._held_bytes = 0
+        self._refused = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
@@ -113,9 +139,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        if self._refused:
+            return
+        self._held_bytes += len(data)
         super().data_received(data)
+        if self._held_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse()
         # A head that came in at once, as most do, never needed a timer.
-        if self._awaits_head and self._head_timer is None and not self.transport.is_closing():
+        elif self._awaits_head and self._head_timer is None and not self.transport.is_closing():
             self._start_timer()
 
     def on_message_begin(self) -> None:
@@ -125,16 +156,52 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """See `HttpToolsProtocol`."""
+        self._held_bytes = 0
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MOST_HEAD_BYTES:
+            self._refuse()
+            # Ends the parsing; uvicorn then asks for a 400.
+            raise HeadTooLarge(_TOO_LARGE)
         self._awaits_head = False
         self._stop_timer()
         self._all.busy(self)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """See `HttpToolsProtocol`."""
+        self._held_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """See `HttpToolsProtocol`."""
+        self._held_bytes = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """See `HttpToolsProtocol`."""
+        if not self._refused:
+            super().send_400_response(msg)
 
     def on_response_complete(self) -> None:
         """See `HttpToolsProtocol`."""
         super().on_response_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
             self._all.idle(self)
+
+    def _refuse(self) -> None:
+        """Read no more of this connection, and end it."""
+        self._refused = True
+        self._stop_timer()
+        self._all.too_large()
+        if not self._awaits_head:
+            # It grew in the midst of a body: whoever writes such chunks reads no answer, and one may have begun.
+            self.transport.abort()
+        elif self.cycle is not None and not self.cycle.response_complete:
+            # Requests before it on the connection have their answers first.
+            self.cycle.keep_alive = False
+        else:
+            self.transport.write(_too_large_answer())
+            # To close at once would reset the connection under a caller who is still sending.
+            self._head_timer = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
     def _start_timer(self) -> None:
         self._head_timer = self.loop.call_later(self._all.head_seconds, self._too_slow)
@@ -149,3 +216,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self._all.too_slow(self)
             self.transport.abort()
+
+
+def _too_large_answer() -> bytes:
+    answer = problem_response(HeadTooLarge(_TOO_LARGE), None)
+    headers = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
+    return b"HTTP/1.1 431 Request Header Fields Too Large\r\n%bconnection: close\r\n\r\n%b" % (
+        headers,
+        bytes(answer.body),
+    )

@@ -13,6 +13,9 @@ JSON_API_MEDIA_TYPE: Final = "application/vnd.api+json"
 
 # The media ranges of an Accept header: commas part them, except inside quotes.
 _RANGE: Final = re.compile(r'(?:[^,"]|"[^"]*")+')
+# Far beyond what browsers send. A server may disregard the header (RFC 9110, section 12.5.1), and to read thousands of
+# ranges would keep all other callers waiting.
+_LONGEST: Final = 4096
 # A weight is no parameter of the media type, and a server may pass over profiles; extensions it must know.
 _HARMLESS: Final = {b"q", b"profile"}
 _COVERING: Final = {b"application/json", b"application/*", b"*/*"}
@@ -33,14 +36,16 @@ class NotAcceptable(Problem):
 async def require_plain_json_api(request: Request) -> None:
     """Refuse those whom JSON:API wants refused, and nobody else.
 
-    A caller who asks for `application/json`, for a web page or for nothing in particular gets the document, since it
-    is JSON to anyone who can read JSON.
+    A caller who asks for `application/json`, for a web page, for nothing in particular or for more than can be read
+    here gets the document, since it is JSON to anyone who can read JSON.
 
     Raises:
         NotAcceptable: Every JSON:API media type of the `Accept` header has a parameter such as `charset` or `ext`,
             and no other media range there allows JSON (JSON:API 1.1, "Server Responsibilities").
     """
     accept = ",".join(request.headers.getlist("accept"))
+    if len(accept) > _LONGEST:
+        return
     ranges = [parse_options_header(one.strip()) for one in _RANGE.findall(accept)]
     json_api = [set(parameters) for name, parameters in ranges if name == JSON_API_MEDIA_TYPE.encode()]
     if not json_api or any(parameters <= _HARMLESS for parameters in json_api):

@@ -8,7 +8,7 @@ from proto_client import BreakerState
 
 Stage = Literal["read", "queue", "decode", "inference", "encode"]
 ShedReason = Literal["in_flight", "upload_memory", "decode_queue"]
-ConnectionEnd = Literal["slow_head", "made_room", "refused"]
+ConnectionEnd = Literal["slow_head", "large_head", "made_room", "refused"]
 MailOutcome = Literal["sent", "deferred", "failed", "dropped"]
 
 CanaryMiss = Literal["absent", "failed"]

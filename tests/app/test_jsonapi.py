@@ -28,6 +28,7 @@ def request_with(*accept: str) -> Request:
         [f"{JSON_API}; charset=utf-8, */*"],
         ["not a media type; ; ="],
         ['"no end'],
+        [f"{JSON_API}; charset=utf-8" + "," * 4096],
     ],
 )
 async def test_lets_everyone_through(accept: list[str]) -> None:
