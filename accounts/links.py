@@ -53,14 +53,22 @@ class LinkKeys:
             previous: The key of before, so that nothing is dead at once.
         """
         known = (secret_key,) if previous is None else (secret_key, previous)
-        self._making = _mac(secret_key, b"sportvision link secret")
+        self._making = [_mac(key, b"sportvision link secret") for key in known]
         self._digesting = [_mac(key, b"sportvision link digest") for key in known]
         self._signing = [_mac(key, b"sportvision unsubscribe") for key in known]
         self._suppressing = [_mac(key, b"sportvision suppression") for key in known]
 
     def secret_of(self, mail: uuid.UUID) -> str:
-        """Make the secret of the link in a mail: 43 characters that need no quoting in a URL."""
-        return _text(_mac(self._making, mail.bytes))
+        """Make the secret of the link in a new mail: 43 characters that need no quoting in a URL."""
+        return _text(_mac(self._making[0], mail.bytes))
+
+    def secrets_of(self, mail: uuid.UUID) -> dict[bytes, str]:
+        """Make the secret of the link in a mail under every key that it may be made with, each by its digest."""
+        return {
+            _mac(digesting, secret.encode("utf-8")): secret
+            for making, digesting in zip(self._making, self._digesting, strict=True)
+            for secret in [_text(_mac(making, mail.bytes))]
+        }
 
     def digest(self, secret: str) -> bytes:
         """Digest a secret: 32 bytes, under which its link is kept."""

@@ -4,15 +4,16 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.audit import Actor
 from accounts.holders import delete_account, export_account, get_account
 from accounts.links import LinkKeys
 from accounts.mailing_list import suppress
+from accounts.suppressions import find_suppression
 from accounts.tables.mail import Link, OutboxMail
-from accounts.tables.mailing_list import Subscription, Suppression
+from accounts.tables.mailing_list import Subscription
 
 
 async def export_everything(
@@ -25,12 +26,7 @@ async def export_everything(
     """
     export = await export_account(session, account_id, actor)
     email_key = (await get_account(session, account_id)).email_key
-    suppression = None
-    if email_key is not None:
-        digests = keys.suppression_digests(email_key)
-        suppression = await session.scalar(
-            select(Suppression).where(Suppression.address_digest.in_(digests)).limit(1)
-        )
+    suppression = None if email_key is None else await find_suppression(session, keys, email_key)
     export["suppression"] = (
         None
         if suppression is None

@@ -18,9 +18,10 @@ from accounts.mail.list_letters import list_letter
 from accounts.mail.outbox import ClaimedMail
 from accounts.mail.senders import MailDeferred, MailRefused
 from accounts.mail.worker import NotWanted
+from accounts.suppressions import UNREACHABLE, find_suppression
 from accounts.tables.base import now
-from accounts.tables.mail import OutboxMail
-from accounts.tables.mailing_list import ListMessage, Subscription, Suppression
+from accounts.tables.mail import Link, OutboxMail
+from accounts.tables.mailing_list import ListMessage, Subscription
 
 #: The kinds of mails, as the outbox names them.
 SIGN_UP: Final = "account.confirm"
@@ -30,9 +31,6 @@ CLOSED: Final = "account.closed"
 CONFIRM_SUBSCRIPTION: Final = "list.confirm"
 ALREADY_SUBSCRIBED: Final = "list.already"
 LIST_MESSAGE: Final = "list.message"
-
-#: Why an address must get no mail of any kind, as opposed to nothing from the list.
-UNREACHABLE: Final = frozenset({"bounced", "complaint"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,8 @@ class MailClerk:
 
         Raises:
             NotWanted: Its link is over, its reader has left the list, or the address takes no mail.
-            MailDeferred: It is of a kind that this version does not know.
+            MailDeferred: It is of a kind that this version does not know, or its link was made under a secret key
+                that this process does not know. Another replica may.
             MailRefused: It cannot be written down.
             accounts.database.DatabaseAway: See there.
         """
@@ -85,11 +84,12 @@ class MailClerk:
                 raise MailRefused(f"it cannot be written: {error}") from error
 
     async def _letter(self, session: AsyncSession, row: OutboxMail, recipient: EmailAddress) -> Letter:
-        reason = await self._suppression(session, recipient)
+        suppression = await find_suppression(session, self._keys, recipient.key)
+        reason = None if suppression is None else suppression.reason
         if reason in UNREACHABLE:
             raise NotWanted(f"the address is suppressed: {reason}")
         if row.kind in {SIGN_UP, SIGN_IN, CONFIRM_SUBSCRIPTION}:
-            return self._with_link(row)
+            return await self._with_link(session, row)
         if row.kind == CLOSED:
             raise NotWanted("nobody may sign up here")
         if row.kind not in {ALREADY_SUBSCRIBED, LIST_MESSAGE}:
@@ -105,21 +105,20 @@ class MailClerk:
             raise NotWanted("the message is deleted")
         return list_letter(message.subject, message.text, unsubscribe_url=url, list_id=self._list_id)
 
-    def _with_link(self, row: OutboxMail) -> Letter:
+    async def _with_link(self, session: AsyncSession, row: OutboxMail) -> Letter:
         expires = datetime.fromisoformat(row.data["expires_at"])
         if expires <= self._clock():
             raise NotWanted("its link is over")
-        secret = self._keys.secret_of(row.id)
+        secrets = self._keys.secrets_of(row.id)
+        # No other link than one that is kept: nobody could follow it.
+        digest = await session.scalar(select(Link.digest).where(Link.digest.in_(secrets)))
+        if digest is None:
+            raise MailDeferred("its link was made under another secret key", whole_connection=False)
+        secret = secrets[digest]
         if row.kind == CONFIRM_SUBSCRIPTION:
             return confirm_subscription(f"{self._urls.confirm_subscription}/{secret}", expires)
         words = confirm_sign_up if row.kind == SIGN_UP else sign_in
         return words(f"{self._urls.confirm_account}/{secret}", expires)
-
-    async def _suppression(self, session: AsyncSession, recipient: EmailAddress) -> str | None:
-        digests = self._keys.suppression_digests(recipient.key)
-        return await session.scalar(
-            select(Suppression.reason).where(Suppression.address_digest.in_(digests)).limit(1)
-        )
 
     async def _subscription(self, session: AsyncSession, subscription: uuid.UUID | None) -> uuid.UUID:
         found = await session.scalar(
