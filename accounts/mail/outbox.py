@@ -30,6 +30,8 @@ class OutboxRules:
         give_up_after: A mail of this age that is deferred once more is given up. RFC 5321, section 4.5.4.1, asks for
             four or five days.
         keep_for: How long mails are remembered that were sent or dropped.
+        keep_failed_for: How long mails are remembered that failed, after the last attempt: an operator's time to mend
+            what is wrong and to queue them again.
     """
 
     lease: timedelta = timedelta(seconds=90)
@@ -37,6 +39,7 @@ class OutboxRules:
     longest_pause: timedelta = timedelta(hours=1)
     give_up_after: timedelta = timedelta(days=5)
     keep_for: timedelta = timedelta(days=7)
+    keep_failed_for: timedelta = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,8 @@ class Outbox:
 
     async def refused(self, mail: ClaimedMail, reason: str) -> None:
         """Note that it cannot be sent; an operator can queue it again."""
-        await self._end(mail, state="failed", last_error=reason[:500])
+        # Also the moment of the attempt, by which it is forgotten.
+        await self._end(mail, state="failed", next_attempt_at=self._clock(), last_error=reason[:500])
 
     async def dropped(self, mail: ClaimedMail, reason: str) -> None:
         """Note that it is not wanted any more."""
@@ -165,14 +169,18 @@ class Outbox:
             return {row[0]: row[1] for row in rows}
 
     async def forget_old(self) -> None:
-        """Remove what was sent or dropped long enough ago, and links that ended then, with the addresses in them."""
-        before = self._clock() - self.rules.keep_for
+        """Remove what was sent, dropped or given up long enough ago, and links that ended, addresses and all."""
+        moment = self._clock()
+        before = moment - self.rules.keep_for
+        ended = and_(OutboxMail.state.in_(("sent", "dropped")), OutboxMail.created_at < before)
+        failed = and_(
+            OutboxMail.state == "failed", OutboxMail.next_attempt_at < moment - self.rules.keep_failed_for
+        )
         async with self._database.write() as session:
             await session.execute(
                 delete(OutboxMail)
                 .where(
-                    OutboxMail.state.in_(("sent", "dropped")),
-                    OutboxMail.created_at < before,
+                    or_(ended, failed),
                     # Who has had a message of which not all mails are queued yet must be known until they are.
                     or_(
                         OutboxMail.list_message_id.is_(None),

@@ -26,7 +26,7 @@ class OutboxMail(Base):
         list_message_id: The message to the mailing list that it carries, if any.
         state: `queued`, `sent`, `failed` (given up) or `dropped` (its reader wants no mail any more).
         attempts: How often sending was tried.
-        next_attempt_at: Not to be tried before this moment.
+        next_attempt_at: Not to be tried before this moment; of one that has failed, when it was tried last.
         leased_until: Until when the replica that sends it has it to itself; None where nobody has.
         lease: Names the sender that has it.
         created_at: When it was written.

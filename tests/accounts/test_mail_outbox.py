@@ -116,7 +116,7 @@ async def test_a_mail_is_given_up_after_days_and_an_operator_can_send_it_again(
     (mail,) = await outbox.claim(1)
     assert not await outbox.deferred(mail, "450 later")
     assert (await row(database, mail.id)).last_error == "given up: 450 later"
-    clock.advance(timedelta(days=30))
+    clock.advance(RULES.keep_for + timedelta(days=1))
     await outbox.forget_old()
     assert await outbox.counts() == {"failed": 1}
     assert await outbox.claim(1) == []
@@ -147,6 +147,27 @@ async def test_what_is_sent_or_dropped_is_forgotten_in_time(
     clock.advance(RULES.keep_for + timedelta(seconds=2))
     await outbox.forget_old()
     assert await outbox.counts() == {"failed": 1, "queued": 1}
+
+
+async def test_what_failed_is_forgotten_a_month_after_it_was_last_tried(
+    database: Database, outbox: Outbox, clock: Clock
+) -> None:
+    await queue(database, clock, "never@example.org", "again@example.org")
+    for mail in await outbox.claim(2):
+        await outbox.refused(mail, "550 no")
+    clock.advance(RULES.keep_failed_for - timedelta(seconds=1))
+    await outbox.forget_old()
+    assert await outbox.retry_failed() == 2
+    # Due for long, since the server was away: it is the last try that counts.
+    clock.advance(timedelta(days=1))
+    (mail, _) = await outbox.claim(2)
+    await outbox.refused(mail, "550 no")
+    clock.advance(RULES.keep_failed_for)
+    await outbox.forget_old()
+    assert await outbox.counts() == {"failed": 1, "queued": 1}
+    clock.advance(timedelta(seconds=1))
+    await outbox.forget_old()
+    assert await outbox.counts() == {"queued": 1}
 
 
 async def test_links_are_forgotten_a_while_after_they_ended(
