@@ -13,8 +13,8 @@ JSON_API_MEDIA_TYPE: Final = "application/vnd.api+json"
 
 # The media ranges of an Accept header: commas part them, except inside quotes.
 _RANGE: Final = re.compile(r'(?:[^,"]|"[^"]*")+')
-# Far beyond what browsers send. A server may disregard the header (RFC 9110, section 12.5.1), and to read thousands of
-# ranges would keep all other callers waiting.
+# Far beyond what browsers send. A server may disregard the header (RFC 9110, section 12.5.1), and to read
+# thousands of ranges would keep all other callers waiting.
 _LONGEST: Final = 4096
 # A weight is no parameter of the media type, and a server may pass over profiles; extensions it must know.
 _HARMLESS: Final = {b"q", b"profile"}

@@ -1,16 +1,25 @@
 """The pictures out of a multipart/form-data request, read into memory and nowhere else."""
 
 import asyncio
+from typing import Final
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
 from app.errors import ClientClosedRequest, ContentTooLarge, InvalidUpload, NotMultipart, UploadTimeout
-from app.multipart import CutShortError, MalformedFormError, field_values
+from app.multipart import (
+    MOST_PARAMETERS,
+    CutShortError,
+    MalformedFormError,
+    TooManyPartsError,
+    field_values,
+)
 
 #: The field of a request with one picture, and that of a request with several.
 FIELD = "file"
 FIELD_OF_MANY = "files"
+#: How many other fields a form may have; they are passed over.
+OTHER_FIELDS: Final = 32
 
 
 def most_bytes(request: Request, max_bytes: int) -> int:
@@ -49,7 +58,7 @@ async def read_picture(request: Request, max_bytes: int, seconds: float) -> byte
         UploadTimeout: It took longer than `seconds`.
         InvalidUpload: Malformed, or `file` is missing, empty or there more than once.
     """
-    pictures = await _read(request, FIELD, max_bytes, seconds)
+    pictures = await _read(request, FIELD, max_bytes, seconds, most=1)
     if len(pictures) > 1:
         raise InvalidUpload(
             f'The form has the field "{FIELD}" {len(pictures)} times. Send one picture a request.'
@@ -76,7 +85,7 @@ async def read_pictures(request: Request, max_bytes: int, seconds: float, *, mos
     Raises:
         app.errors.Problem: As for `read_picture`; InvalidUpload too where there are more than `most`.
     """
-    pictures = await _read(request, FIELD_OF_MANY, max_bytes, seconds)
+    pictures = await _read(request, FIELD_OF_MANY, max_bytes, seconds, most=most)
     if len(pictures) > most:
         raise InvalidUpload(
             f'The form has the field "{FIELD_OF_MANY}" {len(pictures)} times; {most} pictures a request are allowed. '
@@ -85,7 +94,7 @@ async def read_pictures(request: Request, max_bytes: int, seconds: float, *, mos
     return pictures
 
 
-async def _read(request: Request, field: str, max_bytes: int, seconds: float) -> list[bytes]:
+async def _read(request: Request, field: str, max_bytes: int, seconds: float, *, most: int) -> list[bytes]:
     boundary = _boundary(request, field)
     try:
         async with asyncio.timeout(seconds):
@@ -96,7 +105,12 @@ async def _read(request: Request, field: str, max_bytes: int, seconds: float) ->
             "faster connection."
         ) from error
     try:
-        found = field_values(body, boundary, field)
+        found = field_values(body, boundary, field, most_parts=most + OTHER_FIELDS)
+    except TooManyPartsError as error:
+        raise InvalidUpload(
+            f'The form has more than {most + OTHER_FIELDS} parts; {most} in the field "{field}" and {OTHER_FIELDS} '
+            "others are allowed. Send further pictures in further requests, and leave out what is not needed here."
+        ) from error
     except CutShortError as error:
         raise InvalidUpload(
             "The multipart body ends before its closing boundary, so the upload was cut short. Send it again."
@@ -137,7 +151,13 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
 
 
 def _boundary(request: Request, field: str) -> bytes:
-    media_type, options = parse_options_header(request.headers.get("content-type"))
+    content_type = request.headers.get("content-type", "")
+    if content_type.count(";") > MOST_PARAMETERS:
+        raise NotMultipart(
+            "The Content-Type has too many parameters. Do not set this header by hand; your HTTP library makes it: "
+            f"{_curl(request, field)}"
+        )
+    media_type, options = parse_options_header(content_type)
     if media_type != b"multipart/form-data":
         got = media_type.decode("latin-1") or "no Content-Type"
         raise NotMultipart(

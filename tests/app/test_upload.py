@@ -12,9 +12,9 @@ from fastapi import Request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import ContentTooLarge, InvalidUpload
+from app.errors import ContentTooLarge, InvalidUpload, NotMultipart
 from app.settings import Settings
-from app.upload import read_picture
+from app.upload import OTHER_FIELDS, read_picture, read_pictures
 from tests.support.gateway import PREDICT, TOKEN, gateway_client, gateway_settings, running_gateway
 from tests.support.pictures import grey_jpeg
 
@@ -97,6 +97,23 @@ async def test_what_exceeds_the_limit_is_not_read() -> None:
     with pytest.raises((ContentTooLarge, InvalidUpload)):
         await read_picture(request, 1000, 10)
     assert read <= 11
+
+
+async def test_a_form_of_too_many_parts_is_told_how_many_there_may_be() -> None:
+    others = [("other", b"x")] * OTHER_FIELDS
+    assert await read_picture(request_of([form(*others, ("file", b"bytes"))]), 100_000, 10) == b"bytes"
+    with pytest.raises(InvalidUpload, match="more than 33 parts"):
+        await read_picture(request_of([form(*others, ("other", b""), ("file", b"bytes"))]), 100_000, 10)
+    files = [("files", b"bytes")] * 5
+    assert await read_pictures(request_of([form(*others, *files)]), 100_000, 10, most=5) == [b"bytes"] * 5
+    with pytest.raises(InvalidUpload, match='36 parts; 4 in the field "files" and 32 others are allowed'):
+        await read_pictures(request_of([form(*others, *files)]), 100_000, 10, most=4)
+
+
+async def test_a_content_type_of_endless_parameters_is_refused_unread() -> None:
+    request = request_of([], {"content-type": "multipart/form-data; boundary=b" + ";" * 60_000})
+    with pytest.raises(NotMultipart, match="too many parameters"):
+        await read_picture(request, 1000, 10)
 
 
 @pytest.fixture
