@@ -5,20 +5,24 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from app.deadline import HEADER as REQUEST_TIMEOUT
 from app.middleware.request_id import HEADER as REQUEST_ID
 from app.middleware.security_headers import SecurityHeadersMiddleware
+from app.model_label import HEADER as MODEL_LABEL
 from app.web_settings import WebSettings
 
 #: What scripts on other pages may read beside the answer's body and type.
 EXPOSED: Final = (
     "Allow",
+    "ETag",
     "Link",
     "Location",
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
     "Server-Timing",
-    "X-Model-Label",
+    "WWW-Authenticate",
+    MODEL_LABEL,
     "X-Model-Name",
     "X-Model-Version",
     REQUEST_ID,
@@ -28,8 +32,9 @@ ALLOWED: Final = (
     "Authorization",
     "Content-Type",
     "If-None-Match",
-    "X-Model-Label",
+    MODEL_LABEL,
     REQUEST_ID,
+    REQUEST_TIMEOUT,
     "traceparent",
 )
 

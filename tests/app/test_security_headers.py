@@ -121,6 +121,44 @@ async def test_a_page_may_ask_first_and_then_send_a_picture(open_to_page: httpx.
     assert answer.headers["access-control-expose-headers"].split(", ") == list(EXPOSED)
 
 
+async def test_a_page_may_send_every_header_that_the_document_names(open_to_page: httpx.AsyncClient) -> None:
+    document = (await open_to_page.get("/openapi.json")).json()
+    named = {
+        parameter["name"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "header"
+    }
+    assert {"X-Request-Timeout", "X-Model-Label"} <= named
+    for name in named:
+        asked = await open_to_page.options(
+            PREDICT,
+            headers={
+                "Origin": PAGE,
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": name.lower(),
+            },
+        )
+        assert asked.status_code == 200, name
+
+
+async def test_a_page_gets_to_read_every_header_that_is_ours(open_to_page: httpx.AsyncClient) -> None:
+    answers = [
+        await open_to_page.post(PREDICT, headers={"Origin": PAGE}, files={"file": grey_jpeg(0)}),
+        await open_to_page.post(PREDICT, headers={"Origin": PAGE, "Authorization": ""}, files={"file": b"x"}),
+        await open_to_page.get("/sports", headers={"Origin": PAGE}),
+        await open_to_page.get(PREDICT, headers={"Origin": PAGE}),
+    ]
+    # What pages may read without being told (the Fetch standard), and what concerns others than their scripts.
+    safe = {"cache-control", "content-language", "content-length", "content-type", "expires", "last-modified"}
+    others = {"connection", "date", "transfer-encoding", "vary", "content-security-policy", "referrer-policy"}
+    others |= {"server", "x-content-type-options", "x-frame-options"}
+    for answer in answers:
+        sent = {name for name in answer.headers if not name.startswith("access-control-")}
+        assert sent - safe - others <= {name.lower() for name in EXPOSED}
+
+
 async def test_a_page_gets_to_read_problems_too(open_to_page: httpx.AsyncClient) -> None:
     for path, status in (("/nowhere", 404), (PREDICT, 405)):
         answer = await open_to_page.get(path, headers={"Origin": PAGE})
