@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.adding import find_or_add
@@ -21,14 +21,10 @@ from accounts.tables import Account, Token
 from accounts.tables.base import now
 from accounts.tables.mail import Link
 from accounts.tokens.keys import TokenKeys
-from accounts.tokens.making import make_token, revoke_token
+from accounts.tokens.making import IS_SESSION, lock_account, make_session_token, revoke_token
 from accounts.tokens.news import News
-from accounts.tokens.scopes import Scope
 
 CONFIRM: Final = "account.confirm"
-#: What the token behind a link may be used for: to make the tokens that are meant for use, and to look around.
-SESSION_SCOPES: Final = (Scope.ACCOUNT, Scope.USAGE)
-SESSION_NAME: Final = "Signed in by mail"
 
 
 class AccountDisabled(Exception):
@@ -147,49 +143,51 @@ class SignUp:
         Raises:
             accounts.links.LinkProblem: It cannot be followed.
             AccountDisabled: See there. The link can be followed again once an operator has changed that.
-            accounts.tokens.making.TokenProblem: The account has as many tokens as it may.
             accounts.database.DatabaseAway: See there.
         """
         moment = self._clock()
         async with self._database.write() as session:
-            link = await follow_link(session, self._link_keys, secret, (CONFIRM,), moment)
-            account, created = await self._account(session, link, moment)
+            link = await look_at_link(session, self._link_keys, secret, (CONFIRM,), moment)
+            # Before the link is used up and before its tokens are touched: whoever deletes the account begins with
+            # it, and takes both along.
+            account = await self._lock(session, link)
+            await follow_link(session, self._link_keys, secret, (CONFIRM,), moment)
+            created = False
+            if account is None:
+                account, created = await self._add(session, link, moment)
             if account.disabled_at is not None:
                 raise AccountDisabled
+            self._confirm(session, account, moment)
             actor = Actor.account(account.id)
             ended = await self._end_sessions(session, account.id, actor, moment)
             expires = moment + self._session_lifetime
-            made = await make_token(
-                session,
-                self._token_keys,
-                account.id,
-                actor,
-                name=SESSION_NAME,
-                scopes=SESSION_SCOPES,
-                expires_at=expires,
-            )
+            made = make_session_token(session, self._token_keys, account.id, actor, expires_at=expires)
         for token in ended:
             await self._news.tell(token)
         return SignedIn(account.id, created, made.secret, expires)
 
-    async def _account(self, session: AsyncSession, link: Link, moment: datetime) -> tuple[Account, bool]:
-        if link.account_id is not None:
-            found = await session.get(Account, link.account_id)
-            if found is None:
-                raise LinkUnknown
-            self._confirm(session, found, moment)
-            return found, False
+    @staticmethod
+    async def _lock(session: AsyncSession, link: Link) -> Account | None:
+        """Lock the account that a link is for; None where there is none of its address yet."""
+        if link.account_id is None:
+            return await session.scalar(_locked(EmailAddress.parse(link.email or "")))
+        account = await lock_account(session, link.account_id)
+        if account is None:
+            raise LinkUnknown
+        return account
+
+    @staticmethod
+    async def _add(session: AsyncSession, link: Link, moment: datetime) -> tuple[Account, bool]:
         address = EmailAddress.parse(link.email or "")
         new = uuid.uuid4()
         account = await find_or_add(
             session,
-            select(Account).where(Account.email_key == address.key),
+            _locked(address),
             lambda: Account(id=new, email=address.written, email_key=address.key, created_at=moment),
         )
         created = account.id == new
         if created:
             record(session, Actor.account(new), "account.make", account_id=new, confirmed=True)
-        self._confirm(session, account, moment)
         return account, created
 
     @staticmethod
@@ -204,15 +202,17 @@ class SignUp:
     ) -> list[uuid.UUID]:
         unexpired = or_(Token.expires_at.is_(None), Token.expires_at > moment)
         ids = await session.scalars(
-            select(Token.id).where(
-                Token.account_id == account_id,
-                Token.name == SESSION_NAME,
-                Token.scopes == SESSION_SCOPES,
-                Token.revoked_at.is_(None),
-                unexpired,
-            )
+            select(Token.id)
+            .where(Token.account_id == account_id, IS_SESSION, Token.revoked_at.is_(None), unexpired)
+            # In the order in which it is written when they were last used.
+            .order_by(Token.id)
         )
         ended = list(ids)
         for token in ended:
             await revoke_token(session, token, actor)
         return ended
+
+
+def _locked(address: EmailAddress) -> Select[Account]:
+    """Finds the account of an address, and locks it as `lock_account` does."""
+    return select(Account).where(Account.email_key == address.key).with_for_update(key_share=True)

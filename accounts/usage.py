@@ -8,7 +8,7 @@ all that is there.
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,17 +18,15 @@ from typing import Final
 from sqlalchemy import Executable, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.database import Database, DatabaseAway
-from accounts.tables import DailyUsage, Token
+from accounts.tables import DailyUsage
+from accounts.tokens.holding import hold
 from accounts.usage_counts import Counts
 
 #: Days × tokens that are kept while the database is away; some 30 MB. What comes on top is not counted.
 MAX_PENDING: Final = 100_000
 _COUNTED: Final = ("requests", "images", "refused", "failed")
-#: SQLite and PostgreSQL both take more parameters than that.
-_TOKENS_PER_QUERY: Final = 500
 #: Between tries while the database is away, at most.
 _MAX_PAUSE_SECONDS: Final = 30.0
 #: For the last write, when the process is about to end.
@@ -223,7 +221,8 @@ async def open_ledger(database: Database, *, interval: float, batch: int) -> Asy
 
 async def _upsert(database: Database, rows: Mapping[_Row, Counts]) -> None:
     async with database.write() as session:
-        known = await _known_tokens(session, sorted({row.token_id for row in rows}))
+        # What a deleted token used has nobody to show it to.
+        known = await hold(session, sorted({row.token_id for row in rows}))
         values = [
             {
                 "token_id": row.token_id,
@@ -246,12 +245,3 @@ async def _upsert(database: Database, rows: Mapping[_Row, Counts]) -> None:
 def _adding(insert: postgresql.Insert | sqlite.Insert) -> Executable:
     added = {name: getattr(DailyUsage, name) + insert.excluded[name] for name in _COUNTED}
     return insert.on_conflict_do_update(index_elements=["token_id", "day"], set_=added)
-
-
-async def _known_tokens(session: AsyncSession, tokens: Sequence[uuid.UUID]) -> set[uuid.UUID]:
-    """Find those that are there still: what a deleted token used has nobody to show it to."""
-    known: set[uuid.UUID] = set()
-    for begin in range(0, len(tokens), _TOKENS_PER_QUERY):
-        some = tokens[begin : begin + _TOKENS_PER_QUERY]
-        known.update(await session.scalars(select(Token.id).where(Token.id.in_(some))))
-    return known

@@ -56,6 +56,7 @@ async def rotate(context: Context, arguments: Namespace) -> None:
 async def revoke(context: Context, arguments: Namespace) -> None:
     """Take a token back for good."""
     async with context.accounts.database.write() as session:
-        token = await revoke_token(session, read_id(arguments.token, "token"), context.actor)
-    await context.accounts.news.tell(token.id)
+        token, changed = await revoke_token(session, read_id(arguments.token, "token"), context.actor)
+    if changed:
+        await context.accounts.news.tell(token.id)
     context.printer.row(token_row(token), f"Token {token.id} is revoked.")

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,9 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.database import Database, DatabaseAway
 from accounts.tables import Token
+from accounts.tokens.holding import hold
 
 #: What is kept while the database is away.
 _MAX_NOTED: Final = 100_000
+#: Tokens that are written in one transaction: it is over in milliseconds, and nobody waits for longer to rotate one.
+_AT_ONCE: Final = 500
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +38,8 @@ class LastUsed:
         self._database = database
         self._every = every_seconds
         self._noted: dict[uuid.UUID, float] = {}
+        #: The kinds of failures since it was last written whole.
+        self._failures: set[type[Exception]] = set()
 
     def note(self, token_id: uuid.UUID, moment: float) -> None:
         """Note a use.
@@ -52,20 +58,36 @@ class LastUsed:
             await self.write()
 
     async def write(self) -> None:
-        """Write what is noted. Where the database is away it is kept for the next time."""
+        """Write what is noted. What cannot be written is kept for the next time, and logged once for each kind."""
         noted, self._noted = self._noted, {}
-        if not noted:
-            return
+        # In one order on all replicas, or two could wait for each other's rows.
+        left = sorted(noted)
         try:
-            async with self._database.write() as session:
-                await _write(session, noted)
+            while left:
+                some = left[:_AT_ONCE]
+                async with self._database.write() as session:
+                    await _write(session, {one: noted[one] for one in some})
+                del left[: len(some)]
         except DatabaseAway as error:
+            if self._is_new(error):
+                _log.warning("Could not write when tokens were last used; it is kept. %s", error)
+        except Exception as error:  # noqa: BLE001
+            # Whatever it is, the next time may go well, and nobody would begin the writing anew.
+            if self._is_new(error):
+                _log.exception("Could not write when tokens were last used; it is kept.")
+        else:
+            self._failures.clear()
+        finally:
             # What was noted meanwhile is newer.
-            self._noted = noted | self._noted
-            _log.warning("Could not write when tokens were last used; it is kept. %s", error)
+            self._noted = {one: noted[one] for one in left} | self._noted
+
+    def _is_new(self, error: Exception) -> bool:
+        new = type(error) not in self._failures
+        self._failures.add(type(error))
+        return new
 
 
-async def _write(session: AsyncSession, noted: dict[uuid.UUID, float]) -> None:
+async def _write(session: AsyncSession, noted: Mapping[uuid.UUID, float]) -> None:
     table = Token.__table__
     moment = bindparam("moment", type_=table.c.last_used_at.type)
     statement = (
@@ -75,6 +97,11 @@ async def _write(session: AsyncSession, noted: dict[uuid.UUID, float]) -> None:
         .where(or_(Token.last_used_at.is_(None), Token.last_used_at < moment))
         .values(last_used_at=moment)
     )
-    # In one order on all replicas, or two could wait for each other's rows.
-    rows = [{"token": one, "moment": datetime.fromtimestamp(noted[one], UTC)} for one in sorted(noted)]
-    await (await session.connection()).execute(statement, rows)
+    there = await hold(session, list(noted))
+    rows = [
+        {"token": one, "moment": datetime.fromtimestamp(last, UTC)}
+        for one, last in noted.items()
+        if one in there
+    ]
+    if rows:
+        await (await session.connection()).execute(statement, rows)

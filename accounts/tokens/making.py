@@ -4,9 +4,9 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.audit import Actor, record
@@ -23,6 +23,11 @@ MAX_NAME: Final = 100
 #: How long a rotated token goes on working, so that its users can change over.
 DEFAULT_GRACE: Final = timedelta(hours=1)
 MAX_GRACE: Final = timedelta(days=30)
+#: What the token behind a mailed link may be used for: to make the tokens that are meant for use, and to look around.
+SESSION_SCOPES: Final = (Scope.ACCOUNT, Scope.USAGE)
+SESSION_NAME: Final = "Signed in by mail"
+#: Those tokens. No holder of an account can make another one like them.
+IS_SESSION: Final = and_(Token.name == SESSION_NAME, Token.scopes == SESSION_SCOPES)
 
 
 class TokenProblem(ValueError):
@@ -48,6 +53,32 @@ class NewToken:
 
     secret: str = field(repr=False)
     row: Token
+
+
+class Revocation(NamedTuple):
+    """What came of revoking a token.
+
+    Attributes:
+        token: What is kept of it.
+        changed: False where it was revoked before, so that there is nothing to make known.
+    """
+
+    token: Token
+    changed: bool
+
+
+async def lock_account(session: AsyncSession, account_id: uuid.UUID) -> Account | None:
+    """Have an account, and its tokens, to oneself until the session ends; None where there is none.
+
+    Whoever makes, replaces or ends tokens of an account comes by here before the first of them: so two who do, or one
+    and a deletion of the account, wait for each other and never in a circle. What only refers to the account, such
+    as usage that is written, does not wait. On SQLite there is one writer anyway.
+
+    Args:
+        session: A writing session.
+        account_id: Which one.
+    """
+    return await session.get(Account, account_id, with_for_update={"key_share": True})
 
 
 async def make_token(
@@ -79,11 +110,32 @@ async def make_token(
     """
     moment = now()
     # Locked, so that two that are made at once are counted one after the other.
-    account = await session.get(Account, account_id, with_for_update=True)
-    if account is None:
+    if await lock_account(session, account_id) is None:
         raise UnknownAccount("There is no account of that id.")
     await _check_number(session, account_id, moment)
     return _add(session, keys, account_id, actor, _name(name), _scopes(scopes), expires_at, plan, moment)
+
+
+def make_session_token(
+    session: AsyncSession, keys: TokenKeys, account_id: uuid.UUID, actor: Actor, *, expires_at: datetime
+) -> NewToken:
+    """Make the token behind a mailed link, however many tokens the account has.
+
+    Else whoever got hold of an earlier one could use up what an account may have, and its owner could not sign in to
+    end that. The number of mails bounds the number of these.
+
+    Args:
+        session: A writing session that holds the account (`lock_account`) and has ended the sessions before.
+        keys: How tokens are digested.
+        account_id: Whose it will be.
+        actor: Who makes it.
+        expires_at: From when on it is refused.
+
+    Raises:
+        TokenProblem: The expiry is in the past.
+    """
+    scopes = frozenset(SESSION_SCOPES)
+    return _add(session, keys, account_id, actor, SESSION_NAME, scopes, expires_at, None, now())
 
 
 async def list_tokens(session: AsyncSession, account_id: uuid.UUID) -> Sequence[Token]:
@@ -121,10 +173,12 @@ async def rotate_token(
     if not timedelta() <= grace <= MAX_GRACE:
         raise TokenProblem(f"The grace must be between 0 and {MAX_GRACE.days} days.")
     moment = now()
+    owner = await session.scalar(select(Token.account_id).where(Token.id == token_id))
+    if owner is not None and account_id in {None, owner}:
+        await lock_account(session, owner)
     old = await _find(session, token_id, account_id)
     if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= moment):
         raise TokenProblem("The token is revoked or expired already. Make a new one instead.")
-    await session.get(Account, old.account_id, with_for_update=True)
     await _check_number(session, old.account_id, moment, more=1 if grace else 0)
     lifetime = None if old.expires_at is None else old.expires_at - old.created_at
     new = _add(
@@ -151,10 +205,11 @@ async def rotate_token(
 
 async def revoke_token(
     session: AsyncSession, token_id: uuid.UUID, actor: Actor, *, account_id: uuid.UUID | None = None
-) -> Token:
+) -> Revocation:
     """Take a token back for good; once more does nothing.
 
-    Once the session has ended, the change must be made known (`accounts.tokens.news`).
+    Once the session has ended, a change must be made known (`accounts.tokens.news`). Whoever revokes several tokens
+    in one session locks the account first (`lock_account`).
 
     Args:
         session: A writing session.
@@ -166,14 +221,15 @@ async def revoke_token(
         UnknownToken: There is no such token, or it is another account's.
     """
     token = await _find(session, token_id, account_id)
-    if token.revoked_at is None:
+    changed = token.revoked_at is None
+    if changed:
         token.revoked_at = now()
         record(session, actor, "token.revoke", account_id=token.account_id, token_id=token.id)
-    return token
+    return Revocation(token, changed)
 
 
 async def _find(session: AsyncSession, token_id: uuid.UUID, account_id: uuid.UUID | None) -> Token:
-    token = await session.get(Token, token_id, with_for_update=True)
+    token = await session.get(Token, token_id, with_for_update={"key_share": True})
     if token is None or account_id not in {None, token.account_id}:
         raise UnknownToken("There is no token of that id in the account.")
     return token
@@ -182,7 +238,7 @@ async def _find(session: AsyncSession, token_id: uuid.UUID, account_id: uuid.UUI
 async def _check_number(
     session: AsyncSession, account_id: uuid.UUID, moment: datetime, *, more: int = 1
 ) -> None:
-    mine = select(func.count()).where(Token.account_id == account_id)
+    mine = select(func.count()).where(Token.account_id == account_id, not_(IS_SESSION))
     unexpired = or_(Token.expires_at.is_(None), Token.expires_at > moment)
     usable = await session.scalar(mine.where(Token.revoked_at.is_(None), unexpired)) or 0
     if usable + more > MAX_TOKENS:

@@ -86,17 +86,16 @@ async def delete_my_account(mine: MyAccount, self_service: SelfServiceDep) -> No
     "/export",
     operation_id="export_my_account",
     summary="All that is kept of the account",
-    responses=account_problem_responses(401, 403, 503),
+    responses=account_problem_responses(401, 403, 429, 503),
 )
 async def export_my_account(
     mine: MyAccount, response: Response, self_service: SelfServiceDep
 ) -> ExportAnswer:
-    """Collect all that is kept of the account and its address."""
+    """Collect all that is kept of the account and its address; of a long log of what was done, the newest 1,000."""
+    accounts = self_service.accounts
     with as_problems():
-        async with self_service.accounts.database.write() as session:
-            export = await export_everything(
-                session, self_service.accounts.link_keys, mine, Actor.account(mine)
-            )
+        await self_service.exports.check(mine)
+        export = await export_everything(accounts.database, accounts.link_keys, mine, Actor.account(mine))
     response.headers["Content-Disposition"] = 'attachment; filename="sport-vision-account.json"'
     return ExportAnswer.model_validate(export)
 
@@ -185,8 +184,9 @@ async def revoke_my_token(mine: MyAccount, token_id: TokenId, self_service: Self
     accounts = self_service.accounts
     with as_problems():
         async with accounts.database.write() as session:
-            await revoke_token(session, token_id, Actor.account(mine), account_id=mine)
-    await accounts.news.tell(token_id)
+            _, changed = await revoke_token(session, token_id, Actor.account(mine), account_id=mine)
+    if changed:
+        await accounts.news.tell(token_id)
 
 
 def _shown(made: NewToken) -> NewTokenAnswer:

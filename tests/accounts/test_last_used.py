@@ -1,9 +1,11 @@
 import asyncio
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.database import Database, DatabaseAway
 from accounts.tables import Token
@@ -91,3 +93,64 @@ async def test_a_token_that_is_gone_does_not_stop_the_others(database: Database)
     uses.note(token, NOON.timestamp())
     await uses.write()
     assert await moments(database) == {token: NOON}
+
+
+async def test_no_failure_ends_the_writing_and_each_kind_is_logged_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = (await new_token(database)).row.id
+    uses = LastUsed(database, every_seconds=0.001)
+    uses.note(token, NOON.timestamp())
+    failures: list[Exception] = [
+        DatabaseAway("gone"),
+        RuntimeError("odd"),
+        DatabaseAway("gone"),
+        RuntimeError("odd"),
+    ]
+    write = module._write
+
+    async def fail(session: AsyncSession, noted: Mapping[uuid.UUID, float]) -> None:
+        if failures:
+            raise failures.pop(0)
+        await write(session, noted)
+
+    monkeypatch.setattr(module, "_write", fail)
+    writing = asyncio.create_task(uses.write_forever())
+    async with asyncio.timeout(20):
+        while await moments(database) != {token: NOON}:
+            await asyncio.sleep(0.005)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert [(record.levelname, "it is kept" in record.message) for record in caplog.records] == [
+        ("WARNING", True),
+        ("ERROR", True),
+    ]
+
+
+async def test_a_write_that_is_cancelled_loses_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
+    tokens = sorted([(await new_token(database)).row.id for _ in range(3)])
+    uses = LastUsed(database, every_seconds=60)
+    for token in tokens:
+        uses.note(token, NOON.timestamp())
+    write, second = module._write, asyncio.Event()
+
+    async def slow(session: AsyncSession, noted: Mapping[uuid.UUID, float]) -> None:
+        await write(session, noted)
+        if tokens[1] in noted:
+            second.set()
+            await asyncio.get_running_loop().create_future()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_write", slow)
+        writing = asyncio.create_task(uses.write())
+        await second.wait()
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+    assert await moments(database) == {tokens[0]: NOON, tokens[1]: None, tokens[2]: None}
+    await uses.write()
+    assert await moments(database) == dict.fromkeys(tokens, NOON)

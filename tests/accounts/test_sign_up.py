@@ -19,8 +19,9 @@ from accounts.links import LinkExpired, LinkKeys, LinkUnknown, LinkUsed
 from accounts.mailing_list import MailingList
 from accounts.sign_up import AccountDisabled, SignUp
 from accounts.tables.mail import OutboxMail
+from accounts.tokens import making
 from accounts.tokens.keys import TokenKeys
-from accounts.tokens.making import MAX_TOKENS, make_token
+from accounts.tokens.making import TokenProblem, list_tokens, make_token, revoke_token
 from accounts.tokens.news import News
 
 SECRET = b"a secret key of at least 32 bytes"
@@ -170,20 +171,49 @@ async def test_a_disabled_account_is_not_entered_and_its_link_is_not_used_up(
     assert (await sign_up.confirm(secret)).account_id == account.id
 
 
-async def test_one_can_sign_in_with_almost_as_many_tokens_as_there_may_be(
-    database: Database, sign_up: SignUp, clock: Clock
+async def test_who_has_an_earlier_session_cannot_keep_its_owner_out(
+    database: Database, sign_up: SignUp, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(making, "MAX_TOKENS", 2)
+    monkeypatch.setattr(making, "MAX_A_DAY", 3)
+    keys = TokenKeys(SECRET)
     first = await sign_up.confirm(await ask(database, sign_up, clock))
+    me = Actor.account(first.account_id)
+
+    async def make(name: str) -> uuid.UUID:
+        async with database.write() as session:
+            return (await make_token(session, keys, first.account_id, me, name=name)).row.id
+
+    made = [await make(str(number)) for number in range(2)]
+    with pytest.raises(TokenProblem, match="2 is the most"):
+        await make("too many at once")
     async with database.write() as session:
-        for number in range(MAX_TOKENS - 1):
-            await make_token(
-                session,
-                TokenKeys(SECRET),
-                first.account_id,
-                Actor.account(first.account_id),
-                name=str(number),
-            )
+        await revoke_token(session, made[0], me)
+    await make("the last of the day")
     assert (await sign_up.confirm(await ask(database, sign_up, clock))).account_id == first.account_id
+    async with database.write() as session:
+        await revoke_token(session, made[1], me)
+    with pytest.raises(TokenProblem, match="3 tokens within a day"):
+        await make("too many a day")
+    again = await sign_up.confirm(await ask(database, sign_up, clock))
+    async with database.read() as session:
+        rows = await list_tokens(session, first.account_id)
+    sessions = [row for row in rows if row.name == making.SESSION_NAME]
+    assert [row.revoked_at is None for row in sessions] == [False, False, True]
+    assert keys.digest(again.token) == sessions[-1].digest
+
+
+async def test_sessions_are_not_among_the_tokens_that_an_account_may_have(
+    database: Database, sign_up: SignUp, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "MAX_TOKENS", 1)
+    monkeypatch.setattr(making, "MAX_A_DAY", 1)
+    for _ in range(3):
+        signed_in = await sign_up.confirm(await ask(database, sign_up, clock))
+    async with database.write() as session:
+        await make_token(
+            session, TokenKeys(SECRET), signed_in.account_id, Actor.account(signed_in.account_id), name="one"
+        )
 
 
 async def test_limits_count_addresses_in_every_spelling_and_networks_first() -> None:

@@ -162,11 +162,14 @@ async def test_nobody_touches_the_tokens_of_others(database: Database) -> None:
 
 async def test_revoking_twice_is_revoking_once(database: Database) -> None:
     new = await new_token(database)
-    moments = set()
+    moments, changes = set(), []
     for _ in range(2):
         async with database.write() as session:
-            moments.add((await revoke_token(session, new.row.id, OPERATOR)).revoked_at)
+            token, changed = await revoke_token(session, new.row.id, OPERATOR)
+        moments.add(token.revoked_at)
+        changes.append(changed)
     assert len(moments) == 1
+    assert changes == [True, False]
 
 
 async def test_everything_is_in_the_audit_log_without_a_secret(database: Database) -> None:
