@@ -101,7 +101,7 @@ class Database:
         self.kind, self.url = read_url(url)
         arguments: dict[str, Any] = {}
         if self.file is None:
-            arguments["connect_args"] = _connect_arguments(self.url, timeout)
+            arguments["async_creator"] = partial(_open_postgres, self.url, timeout)
         else:
             arguments["async_creator"] = partial(_open_sqlite, self.file, timeout, foreign_keys=not migrating)
         if migrating:
@@ -182,9 +182,8 @@ def away_when_unreachable() -> Iterator[None]:
             raise
         raise DatabaseAway(_message(error.orig or error)) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        # Raised while a connection is made, where SQLAlchemy does not wrap it.
-        if isinstance(error, asyncpg.PostgresError) and not _means_away(error):
-            raise
+        # Raised while a connection is made; later SQLAlchemy wraps them. Whatever the server, or a pooler before it,
+        # says to that, it lets nobody in.
         raise DatabaseAway(_message(error)) from error
 
 
@@ -205,24 +204,31 @@ def _is_away(error: DBAPIError) -> bool:
 
 
 def _means_away(error: object) -> bool:
-    """Whether PostgreSQL's SQLSTATE says that it cannot be used, whatever the statement.
+    """Whether PostgreSQL's SQLSTATE says that it cannot be used just now, whatever the statement.
 
-    08 connection, 28 authorization, 3D no such database, 42704 no such parameter (of the URL's), 53 resources,
-    57 operator intervention, 55000 takes no connections, 55P03 lock, 25006 a standby (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+    08 connection, 28 authorization, 3D no such database, 40 rolled back for the sake of others (a deadlock, say),
+    53 resources, 57 operator intervention, 55000 takes no connections, 55P03 lock, 25006 a standby (https://www.postgresql.org/docs/current/errcodes-appendix.html).
     """
     state = getattr(error, "sqlstate", None) or ""
-    return state[:2] in {"08", "28", "3D", "53", "57"} or state in {"25006", "42704", "55000", "55P03"}
+    return state[:2] in {"08", "28", "3D", "40", "53", "57"} or state in {"25006", "55000", "55P03"}
 
 
-def _connect_arguments(url: URL, timeout: float) -> dict[str, Any]:
-    return {
-        # The driver reads the URL by itself: it understands what libpq does, such as sslmode and sslrootcert, of
-        # which SQLAlchemy knows nothing.
-        "dsn": url.set(drivername="postgresql").render_as_string(hide_password=False),
-        "timeout": timeout,
-        "command_timeout": timeout,
-        "server_settings": {"application_name": "sportvision", "timezone": "UTC"},
-    }
+async def _open_postgres(url: URL, patience: float) -> asyncpg.Connection:
+    """Open one connection, and give every statement on it as many seconds as the opening.
+
+    Raises:
+        DatabaseAway: The server cannot be reached, does not take what the URL says, or lets nobody in.
+    """
+    # Here, and not around the session alone: wrapped by SQLAlchemy, a refusal looks like that of a statement.
+    with away_when_unreachable():
+        return await asyncpg.connect(
+            # The driver reads the URL by itself: it understands what libpq does, such as sslmode and sslrootcert, of
+            # which SQLAlchemy knows nothing.
+            url.set(drivername="postgresql").render_as_string(hide_password=False),
+            timeout=patience,
+            command_timeout=patience,
+            server_settings={"application_name": "sportvision", "timezone": "UTC"},
+        )
 
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:

@@ -3,12 +3,14 @@
 import asyncio
 import threading
 import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from accounts.database import Database, DatabaseAway, DatabaseUrlError, read_url
 from accounts.tables import Account, AuditEntry, Token
@@ -197,3 +199,56 @@ async def test_a_url_that_the_server_does_not_take(postgres_url: str, words: str
         async with database.read():
             pass
     await database.close()
+
+
+@pytest.fixture
+async def refusing() -> AsyncIterator[Callable[[str], Awaitable[str]]]:
+    """Give the URL of a PostgreSQL that greets everybody with an error of this SQLSTATE."""
+    async with AsyncExitStack() as stack:
+
+        async def open_one(state: str) -> str:
+            async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                # A request to begin TLS, and then the start; each begins with its length.
+                for answer in (b"N", error_response(state)):
+                    length = int.from_bytes(await reader.readexactly(4), "big")
+                    await reader.readexactly(length - 4)
+                    writer.write(answer)
+                writer.close()
+
+            server = await stack.enter_async_context(await asyncio.start_server(greet, "127.0.0.1", 0))
+            return f"postgresql://u:p@127.0.0.1:{server.sockets[0].getsockname()[1]}/d?sslmode=prefer"
+
+        yield open_one
+
+
+def error_response(state: str) -> bytes:
+    fields = b"SFATAL\0VFATAL\0" + f"C{state}".encode() + b"\0Mnot today\0\0"
+    return b"E" + (len(fields) + 4).to_bytes(4, "big") + fields
+
+
+@pytest.mark.parametrize("state", ["42501", "XX000", "08P01", "0A000"])
+async def test_a_server_or_pooler_that_lets_nobody_in_is_away(
+    refusing: Callable[[str], Awaitable[str]], state: str
+) -> None:
+    database = Database(await refusing(state), timeout=10)
+    with pytest.raises(DatabaseAway, match="not today"):
+        async with database.read():
+            pass
+    await database.close()
+
+
+@pytest.mark.parametrize("state", ["40P01", "40001"])
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_who_is_sent_away_for_the_sake_of_others_may_try_again(database: Database, state: str) -> None:
+    raising = text(f"DO $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '{state}'; END $$")
+    with pytest.raises(DatabaseAway, match="not now"):
+        async with database.write() as session:
+            await session.execute(raising)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_statement_that_is_wrong_is_no_database_that_is_away(database: Database) -> None:
+    for statement in ("SELECT nothing_like_that", "DROP TYPE nothing_like_that"):
+        with pytest.raises(DBAPIError):
+            async with database.write() as session:
+                await session.execute(text(statement))
