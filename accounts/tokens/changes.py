@@ -5,13 +5,14 @@ operator at the command line. So what is remembered of tokens can be kept for lo
 """
 
 import asyncio
+import logging
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from accounts.database import Database, DatabaseAway
 from accounts.tables import AuditEntry
@@ -22,8 +23,17 @@ _HARMLESS: Final = ("account.make", "account.export", "token.make")
 #: A number is given when an entry is written, and can be seen when its transaction ends: entries of a higher number
 #: may be seen before. No transaction of ours takes as long as this, in seconds.
 _SETTLED_SECONDS: Final = 30.0
-#: Where more have changed than this, everything may have.
+#: So many are read at a time. Where as many have changed since the last look, everything may have.
 _MOST: Final = 500
+
+_log = logging.getLogger(__name__)
+
+
+class _Entry(NamedTuple):
+    number: int
+    action: str
+    token_id: uuid.UUID | None
+    account_id: uuid.UUID | None
 
 
 class Changes:
@@ -51,15 +61,30 @@ class Changes:
         self._clock = clock
         #: The last entry that can have no unseen one before it.
         self._settled: int | None = None
-        #: Entries behind that one, and when they were seen.
-        self._seen: dict[int, float] = {}
+        #: The entries behind that one that were seen.
+        self._seen: set[int] = set()
+        #: Entries that were the newest, and when they were seen, oldest first.
+        self._newest: deque[tuple[int, float]] = deque()
+        #: The kinds of failures since the last look that went well.
+        self._failures: set[type[Exception]] = set()
 
     async def follow(self) -> None:
-        """Look again and again, until cancelled. While the database is away, what is missed is read afterwards."""
+        """Look again and again, until cancelled. What is missed while that fails is read afterwards."""
         while True:
-            # Those who look tokens up say that it is away.
-            with suppress(DatabaseAway):
+            try:
                 await self.look()
+            except DatabaseAway:
+                # Those who look tokens up say so.
+                pass
+            except Exception as error:  # noqa: BLE001
+                # Whatever it is, the next look may go well, and nobody would begin to follow anew.
+                if type(error) not in self._failures:
+                    self._failures.add(type(error))
+                    _log.exception(
+                        "Could not read what has changed of tokens and accounts; it is tried again."
+                    )
+            else:
+                self._failures.clear()
             await asyncio.sleep(self._every)
 
     async def look(self) -> None:
@@ -68,39 +93,57 @@ class Changes:
         Raises:
             DatabaseAway: It does not answer.
         """
-        if self._settled is None:
+        began = self._clock()
+        settled = self._settled
+        first = settled is None
+        if settled is None:
             async with self._database.read() as session:
-                self._settled = await session.scalar(select(func.max(AuditEntry.id))) or 0
-            # What was read before this moment may be of before the last entries.
+                newest = await session.scalar(select(func.max(AuditEntry.id))) or 0
+            # Not all that were given a lower number can be seen already; none of them is as far back as this.
+            settled = max(newest - _MOST, 0)
+        entries = await self._read(settled)
+        self._settled = settled
+        new = [entry for entry in entries if entry.number not in self._seen]
+        self._seen.update(entry.number for entry in new)
+        if first or len(new) >= _MOST:
+            # What was read before this moment may be of before these entries.
             self._listener(None)
-            return
-        query = (
-            select(AuditEntry.id, AuditEntry.action, AuditEntry.token_id, AuditEntry.account_id)
-            .where(AuditEntry.id > self._settled)
-            .order_by(AuditEntry.id)
-            .limit(_MOST)
-        )
-        async with self._database.read() as session:
-            rows = (await session.execute(query)).all()
-        if len(rows) == _MOST:
-            self._listener(None)
-            self._settled, self._seen = rows[-1].id, {}
-            return
-        now = self._clock()
-        for number, action, token_id, account_id in rows:
-            if number not in self._seen:
-                self._seen[number] = now
-                self._tell(action, token_id, account_id)
-        self._settle(now)
+        else:
+            for entry in new:
+                self._tell(entry)
+        if entries:
+            self._newest.append((entries[-1].number, self._clock()))
+        self._settle(began)
 
-    def _tell(self, action: str, token_id: uuid.UUID | None, account_id: uuid.UUID | None) -> None:
-        identity = token_id or account_id
-        if identity is not None and action not in _HARMLESS:
+    async def _read(self, after: int) -> list[_Entry]:
+        """Read all entries behind this one that change anything, and the newest in any case, in order."""
+        newest = select(func.max(AuditEntry.id)).scalar_subquery()
+        found: list[_Entry] = []
+        async with self._database.read() as session:
+            while True:
+                query = (
+                    select(AuditEntry.id, AuditEntry.action, AuditEntry.token_id, AuditEntry.account_id)
+                    .where(
+                        AuditEntry.id > after,
+                        or_(AuditEntry.action.not_in(_HARMLESS), AuditEntry.id == newest),
+                    )
+                    .order_by(AuditEntry.id)
+                    .limit(_MOST)
+                )
+                page = [_Entry(*row) for row in await session.execute(query)]
+                found += page
+                if len(page) < _MOST:
+                    return found
+                after = page[-1].number
+
+    def _tell(self, entry: _Entry) -> None:
+        identity = entry.token_id or entry.account_id
+        if identity is not None and entry.action not in _HARMLESS:
             self._listener(identity)
 
-    def _settle(self, now: float) -> None:
-        for number in sorted(self._seen):
-            if now - self._seen[number] < _SETTLED_SECONDS:
-                break
-            self._settled = number
-            del self._seen[number]
+    def _settle(self, began: float) -> None:
+        """Settle what was there long enough before a look began: that look has seen all that was still on its way."""
+        while self._newest and began - self._newest[0][1] >= _SETTLED_SECONDS:
+            self._settled, _ = self._newest.popleft()
+        settled = self._settled or 0
+        self._seen = {number for number in self._seen if number > settled}
