@@ -4,11 +4,12 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, or_
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from accounts.audit import Actor
-from accounts.holders import delete_account, export_account, get_account
+from accounts.audit import Actor, record
+from accounts.database import Database
+from accounts.holders import delete_account, export_account, get_account, mailed_to
 from accounts.links import LinkKeys
 from accounts.mailing_list import suppress
 from accounts.suppressions import find_suppression
@@ -17,16 +18,22 @@ from accounts.tables.mailing_list import Subscription
 
 
 async def export_everything(
-    session: AsyncSession, keys: LinkKeys, account_id: uuid.UUID, actor: Actor
+    database: Database, keys: LinkKeys, account_id: uuid.UUID, actor: Actor
 ) -> dict[str, Any]:
-    """Collect all that is kept of an account and its address, in a form that JSON can hold.
+    """Collect all that is kept of an account and its address, in a form that JSON can hold. That it was is recorded.
+
+    It is read without a lock: others go on writing meanwhile, however much there is.
 
     Raises:
         accounts.tokens.making.UnknownAccount: There is none.
+        accounts.database.DatabaseAway: See there.
     """
-    export = await export_account(session, account_id, actor)
-    email_key = (await get_account(session, account_id)).email_key
-    suppression = None if email_key is None else await find_suppression(session, keys, email_key)
+    async with database.read() as session:
+        export = await export_account(session, account_id)
+        email_key = (await get_account(session, account_id)).email_key
+        suppression = None if email_key is None else await find_suppression(session, keys, email_key)
+    async with database.write() as session:
+        record(session, actor, "account.export", account_id=account_id)
     export["suppression"] = (
         None
         if suppression is None
@@ -65,11 +72,7 @@ async def forget_address(session: AsyncSession, keys: LinkKeys, email_key: str, 
     )
     if subscription is not None:
         await suppress(session, keys, email_key, "deleted", moment)
-    # As it was written, it may differ from the key in case. SQLite knows no case beyond ASCII; what it misses is gone
-    # when links and mails are cleared away, days later.
     for table, column in ((Link, Link.email), (OutboxMail, OutboxMail.recipient)):
         await session.execute(
-            delete(table)
-            .where(or_(column == email_key, func.lower(column) == email_key))
-            .execution_options(synchronize_session=False)
+            delete(table).where(mailed_to(column, email_key)).execution_options(synchronize_session=False)
         )

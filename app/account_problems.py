@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from accounts.addresses import EmailAddress, InvalidAddress
 from accounts.asking_limits import AskedTooOften
 from accounts.database import DatabaseAway
+from accounts.export_limit import EXPORTS_PER_HOUR, ExportedTooOften
 from accounts.limits import LimitsUnavailable
 from accounts.links import LinkExpired, LinkUnknown, LinkUsed
 from accounts.sign_up import AccountDisabled
@@ -66,13 +67,19 @@ class TooManyMails(Problem):
     status, slug, title = 429, "too-many-mails", "Mails were asked for too often"
 
 
+class TooManyExports(Problem):
+    """The account was exported too often."""
+
+    status, slug, title = 429, "too-many-exports", "The account was exported too often"
+
+
 _OTHER_MEANINGS: Final = {
     403: "The token is good, but not for this, or the account is switched off.",
     404: "There is no such link or token.",
     410: "The link has expired, or was followed already.",
     422: "The body or a parameter is not as it must be.",
-    429: "Too many mails to this address, or too many requests from this network, within an hour; the header "
-    "Retry-After says when to try again.",
+    429: "Too many mails to this address, too many requests from this network, or too many exports of this account, "
+    "within an hour; the header Retry-After says when to try again.",
     503: "The database is away; the header Retry-After says when to try again.",
 }
 
@@ -103,6 +110,14 @@ def _too_often(error: AskedTooOften) -> TooManyMails:
     )
 
 
+def _exported_too_often(error: ExportedTooOften) -> TooManyExports:
+    return TooManyExports(
+        f"An account can be exported {EXPORTS_PER_HOUR} times an hour. Use the export that you have, or try again in "
+        f"{error.retry_after:,} seconds.",
+        headers={"Retry-After": str(error.retry_after)},
+    )
+
+
 _PROBLEMS: Final[dict[type[Exception], Callable[[Any], Problem]]] = {
     LinkUnknown: lambda _: UnknownLink(
         "The link is not one of ours, or it was cut in two. Copy it from the mail once more, whole."
@@ -116,6 +131,7 @@ _PROBLEMS: Final[dict[type[Exception], Callable[[Any], Problem]]] = {
     ),
     AccountDisabled: lambda _: DisabledAccount("The operator has switched this account off. Ask them why."),
     AskedTooOften: _too_often,
+    ExportedTooOften: _exported_too_often,
     TokenProblem: lambda error: TokenRefused(str(error)),
     UnknownToken: lambda _: NoSuchToken(
         "The account has no token of this id. GET /accounts/me/tokens lists those it has."

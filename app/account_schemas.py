@@ -187,7 +187,13 @@ class ExportAnswer(BaseModel):
     account: Annotated[dict[str, Any], Field(description="The account.")]
     tokens: Annotated[list[dict[str, Any]], Field(description="Its tokens, without the tokens themselves.")]
     usage: Annotated[list[dict[str, Any]], Field(description="What they were used for, day by day.")]
-    mails: Annotated[list[dict[str, Any]], Field(description="Mails to it that are remembered.")]
+    mails: Annotated[
+        list[dict[str, Any]], Field(description="Mails to it and to its address that are remembered.")
+    ]
+    links: Annotated[
+        list[dict[str, Any]],
+        Field(description="Links in mails to it and to its address, without what would open them."),
+    ]
     subscriptions: Annotated[
         list[dict[str, Any]], Field(description="Its address on the mailing list, with the consent.")
     ]
@@ -195,7 +201,16 @@ class ExportAnswer(BaseModel):
         dict[str, Any] | None,
         Field(description="Since when, and why, the address is not written to; null where it may be."),
     ]
-    audit_log: Annotated[list[dict[str, Any]], Field(description="What was done with the account, by whom.")]
+    audit_log: Annotated[
+        list[dict[str, Any]],
+        Field(
+            description="What was done with the account, by whom: the newest 1,000 entries, oldest of them first."
+        ),
+    ]
+    audit_log_entries: Annotated[
+        int,
+        Field(description="How many entries the log has of it, beside that of this export.", examples=[12]),
+    ]
 
 
 class Subscribed(BaseModel):

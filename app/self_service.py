@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from accounts.addresses import EmailAddress
 from accounts.asking_limits import AskingLimits
+from accounts.export_limit import ExportLimit
 from accounts.limits import Limiter
 from accounts.mail.clerk import MailUrls
 from accounts.mail.opening import at_work, make_worker
@@ -40,6 +41,7 @@ class SelfService:
         sign_up: Signing up and in.
         mailing_list: The mailing list.
         limits: How often mails can be asked for.
+        exports: How often an account can be exported.
         worker: Sends mails.
         link_hours: How long a link in a mail can be followed.
         notice: What is said beside every promise of a mail; empty where mails are sent.
@@ -49,6 +51,7 @@ class SelfService:
     sign_up: SignUp
     mailing_list: MailingList
     limits: AskingLimits
+    exports: ExportLimit
     worker: MailWorker
     link_hours: float
     notice: str
@@ -112,6 +115,7 @@ async def open_self_service(
                 per_address=settings.mails_per_address_per_hour,
                 per_network=settings.mails_per_network_per_hour,
             ),
+            exports=ExportLimit(limiter),
             worker=worker,
             link_hours=settings.link_hours,
             notice=_notice(settings),

@@ -82,9 +82,10 @@ async def delete(context: Context, arguments: Namespace) -> None:
 
 async def export(context: Context, arguments: Namespace) -> None:
     """Print all that is kept of an account, as JSON."""
-    async with context.accounts.database.write() as session:
+    database = context.accounts.database
+    async with database.read() as session:
         found = await context.find_account(session, arguments.account)
-        content = await export_everything(session, context.accounts.link_keys, found, context.actor)
+    content = await export_everything(database, context.accounts.link_keys, found, context.actor)
     context.printer.document(content)
 
 

@@ -90,6 +90,5 @@ async def test_of_two_suppressions_the_graver_counts(
     await queue(database, AFTER)
     with pytest.raises(NotWanted, match="complaint"):
         await written(database, AFTER)
-    async with database.write() as session:
-        export = await export_everything(session, AFTER, account_id, Actor.account(account_id))
+    export = await export_everything(database, AFTER, account_id, Actor.account(account_id))
     assert export["suppression"]["reason"] == "complaint"
