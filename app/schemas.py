@@ -33,6 +33,36 @@ class SportPrediction(BaseModel):
     data: list[SportProbability]
 
 
+class NestedSports(BaseModel):
+    """What the second form of the answer has under `data`."""
+
+    sport: Annotated[
+        list[SportProbability], Field(description="The likeliest sports, highest probability first.")
+    ]
+
+
+class NestedSportPrediction(BaseModel):
+    """The likeliest sports in the second form: one level deeper, and otherwise the same."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "data": {
+                        "sport": [
+                            {"id": "74", "name": "Baseball", "probability": 0.9923},
+                            {"id": "76", "name": "Cricket", "probability": 0.0062},
+                            {"id": "289", "name": "Lacrosse", "probability": 0.0011},
+                        ]
+                    }
+                }
+            ]
+        }
+    )
+
+    data: NestedSports
+
+
 class SportsGroupProbability(BaseModel):
     """What a product of the type may be for."""
 

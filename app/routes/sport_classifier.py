@@ -17,7 +17,7 @@ from app.picture_endpoint import (
     rank_uploads,
 )
 from app.rankings import RankedClass, likeliest
-from app.schemas import SportPrediction, SportProbability
+from app.schemas import NestedSportPrediction, NestedSports, SportPrediction, SportProbability
 from app.services import ServicesDep
 from catalogue import Catalogue
 
@@ -41,6 +41,27 @@ async def predict_sport(
     """
     ranking = await rank_upload(request, response, services, services.sport_classifier)
     return SportPrediction(data=_sports(ranking, top_k, threshold, services.catalogue))
+
+
+@router.post(
+    "/v2/sportclassifier/predict/",
+    **picture_operation("predict_sport_v2", "Which sport is in the picture? The answer in its second form."),
+)
+async def predict_sport_v2(
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    top_k: TopK = DEFAULT_TOP_K,
+    threshold: Threshold = 0.0,
+) -> NestedSportPrediction:
+    """Name the likeliest sports, highest probability first, under `data.sport`.
+
+    Request, parameters, headers and problems are those of `POST /sportclassifier/predict/`, and so are the sports;
+    only the answer has one level more.
+    """
+    ranking = await rank_upload(request, response, services, services.sport_classifier)
+    sports = _sports(ranking, top_k, threshold, services.catalogue)
+    return NestedSportPrediction(data=NestedSports(sport=sports))
 
 
 @router.post(

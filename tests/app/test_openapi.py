@@ -3,9 +3,10 @@ from typing import Any
 import pytest
 
 from app.main import create_app
-from tests.support.gateway import ENDPOINTS, gateway_settings
+from tests.support.gateway import ENDPOINTS, PREDICT_V2, gateway_settings
 
-PATHS = [endpoint.path for endpoint in ENDPOINTS]
+WITH_BATCH = [endpoint.path for endpoint in ENDPOINTS]
+PATHS = [*WITH_BATCH, PREDICT_V2]
 
 
 @pytest.fixture
@@ -40,6 +41,7 @@ def test_every_operation_has_a_plain_name_and_a_summary(document: dict[str, Any]
         "predict_product_batch",
         "predict_sport",
         "predict_sport_batch",
+        "predict_sport_v2",
         "search_sports",
     ]
     assert all(operation["summary"] for operation in operations)
@@ -54,7 +56,7 @@ def test_the_token_is_a_bearer_scheme_of_the_endpoints_that_need_one_alone(docum
         if "security" in operation
     }
     assert secured == {
-        path: [{"token": []}] for path in (*PATHS, *(f"{path}batch/" for path in PATHS), "/usage")
+        path: [{"token": []}] for path in (*PATHS, *(f"{path}batch/" for path in WITH_BATCH), "/usage")
     }
 
 
@@ -67,6 +69,18 @@ def test_errors_are_problem_json_and_nothing_else(document: dict[str, Any], path
             assert list(response["content"]) == ["application/problem+json"]
             reference = response["content"]["application/problem+json"]["schema"]["$ref"]
             assert reference == "#/components/schemas/ProblemDetails"
+
+
+def test_the_second_form_has_the_sports_one_level_deeper(document: dict[str, Any]) -> None:
+    answer = document["paths"][PREDICT_V2]["post"]["responses"]["200"]["content"]["application/json"][
+        "schema"
+    ]
+    schemas = document["components"]["schemas"]
+    nested = schemas[answer["$ref"].rpartition("/")[2]]["properties"]["data"]["$ref"].rpartition("/")[2]
+    assert schemas[nested]["required"] == ["sport"]
+    assert schemas[nested]["properties"]["sport"]["items"] == {
+        "$ref": "#/components/schemas/SportProbability"
+    }
 
 
 def test_every_field_of_the_answer_is_described(document: dict[str, Any]) -> None:

@@ -23,7 +23,14 @@ from app.settings import Settings
 from tests.accounts.people import OPERATOR, new_account, new_token
 from tests.support.databases import own_postgres
 from tests.support.fake_backend import FakeBackend
-from tests.support.gateway import PREDICT, PREDICT_PRODUCT, TOKEN, gateway_settings, running_gateway
+from tests.support.gateway import (
+    PREDICT,
+    PREDICT_PRODUCT,
+    PREDICT_V2,
+    TOKEN,
+    gateway_settings,
+    running_gateway,
+)
 from tests.support.pictures import grey_jpeg
 
 SECRET = "a-secret-key-for-the-tests-of-tokens"
@@ -111,6 +118,7 @@ async def test_a_token_is_good_for_its_scopes_only(
         assert found["needed_scope"] == "sport"
         assert 'no scope "sport", only product, usage' in found["detail"]
         assert answer.headers["www-authenticate"] == 'Bearer error="insufficient_scope", scope="sport"'
+        problem(await door.ask(new.secret, PREDICT_V2), 403, "missing-scope")
         assert (await door.ask(f"Bearer {new.secret}", PREDICT_PRODUCT)).status_code != 403
         assert (await door.ask(f"Bearer {TOKEN}")).status_code == 200
 

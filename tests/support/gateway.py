@@ -13,6 +13,7 @@ from app.settings import Settings
 
 TOKEN = "a-token-for-the-tests"
 PREDICT = "/sportclassifier/predict/"
+PREDICT_V2 = "/v2/sportclassifier/predict/"
 PREDICT_PRODUCT = "/productclassifier/predict/"
 MODEL = "sport_classifier"
 PRODUCT_MODEL = "product_classifier"
