@@ -21,6 +21,7 @@ from app.openapi import describe_problems_once
 from app.routes import catalogue, health, metrics, product_classifier, sport_classifier, usage
 from app.services import LifespanState, open_services
 from app.settings import Settings
+from app.spelling import take_both_spellings
 from app.tracing.tracing import Tracing
 
 VERSION = "0.1.0"
@@ -59,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(usage.router)
     app.include_router(catalogue.router)
     add_account_routes(app, settings)
+    take_both_spellings(app)
     describe_problems_once(app)
     # The last one added is the outermost.
     app.add_middleware(DrainingMiddleware, draining=draining)

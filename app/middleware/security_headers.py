@@ -86,7 +86,8 @@ class SecurityHeadersMiddleware:
                 held = None
             await send(message)
 
-        await self._app(scope, receive, send_docs if scope["path"] in self._docs else send_data)
+        of_docs = scope["path"].rstrip("/") in self._docs
+        await self._app(scope, receive, send_docs if of_docs else send_data)
 
 
 def _is_https(scope: Scope) -> bool:

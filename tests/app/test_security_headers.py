@@ -57,7 +57,7 @@ async def test_https_is_not_asked_for_where_the_setting_says_so(backend: FakeBac
         assert "strict-transport-security" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["/docs", "/redoc", "/docs/oauth2-redirect"])
+@pytest.mark.parametrize("path", ["/docs", "/docs/", "/redoc", "/docs/oauth2-redirect"])
 async def test_the_documentation_may_load_what_it_needs_and_no_more(
     client: httpx.AsyncClient, path: str
 ) -> None:
