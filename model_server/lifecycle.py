@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Generic
 
+import grpc
+
 from model_server.config import ModelSource
 from model_server.errors import ServingError, not_found
 from model_server.harness import Handle, Harness, S, State, VersionStatus
@@ -24,8 +26,8 @@ class LifecycleManager(Generic[S]):
     """Keeps the loaded versions in step with the file system and the configuration.
 
     Args:
-        loader: Makes a servable of (model, version, directory), or raises ServingError. Called in the manager's
-            thread.
+        loader: Makes a servable of (model, version, directory), or raises ServingError; whatever else it raises is
+            a failed load too, and logged with its traceback. Called in the manager's thread.
         poll_seconds: Time between looks at the file system; 0 looks only when the configuration changes, negative
             never looks.
         max_retries: Further tries after a failed load.
@@ -257,16 +259,21 @@ class LifecycleManager(Generic[S]):
             try:
                 servable = self._loader(harness.name, harness.version, harness.path)
             except ServingError as error:
+                # Made anew, as it is kept for good: the one raised holds the frames, and they what was loaded so far.
+                failure = ServingError(error.code, error.message)
                 _LOG.error("loading %s failed, %d retries left: %s", harness, retries_left, error.message)
-                failure = error
-                if retries_left and self._stopping.wait(max(self._retry_seconds, 0)):
-                    break
-                continue
-            with self._changed:
-                harness.servable = servable
-                self._set_state(harness, State.AVAILABLE)
-            _LOG.info("loaded %s in %.2f s from %s", harness, time.monotonic() - began, harness.path)
-            return
+            except Exception as error:  # noqa: BLE001 - it is logged, and every other version needs this thread
+                text = f"Could not load {harness.path}: {type(error).__name__}: {error}"
+                failure = ServingError(grpc.StatusCode.UNKNOWN, text)
+                _LOG.exception("loading %s failed, %d retries left", harness, retries_left)
+            else:
+                with self._changed:
+                    harness.servable = servable
+                    self._set_state(harness, State.AVAILABLE)
+                _LOG.info("loaded %s in %.2f s from %s", harness, time.monotonic() - began, harness.path)
+                return
+            if retries_left and self._stopping.wait(max(self._retry_seconds, 0)):
+                break
         with self._changed:
             harness.failed = True
             self._set_state(harness, State.END, failure)

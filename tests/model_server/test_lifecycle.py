@@ -34,12 +34,15 @@ class Loader:
         self.gate = threading.Event()
         self.gate.set()
         self.failures: dict[int, int] = {}
+        self.raises: dict[int, Exception] = {}
 
     def __call__(self, name: str, version: int, path: Path) -> Fake:
         assert self.gate.wait(10)
         if self.failures.get(version, 0):
             self.failures[version] -= 1
             raise invalid_argument(f"bad {path.name}")
+        if version in self.raises:
+            raise self.raises[version]
         self.loaded.append((name, version))
         return Fake(version)
 
@@ -162,6 +165,42 @@ def test_a_load_that_is_given_up_ends_with_its_error(
     (tmp_path / "2").mkdir()
     _await(manager, {2: State.AVAILABLE, 1: State.END})
     assert loader.loaded == [("m", 2)]
+
+
+@pytest.mark.parametrize("raised", [PermissionError(13, "Permission denied"), KeyError("nope:0")])
+def test_a_load_that_fails_as_nobody_foresaw_ends_too_and_others_go_on(
+    manager: LifecycleManager[Fake],
+    loader: Loader,
+    tmp_path: Path,
+    raised: Exception,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loader.raises[1] = raised
+    (tmp_path / "1").mkdir()
+    manager.set_sources([_source(tmp_path)])
+    _await(manager, {1: State.END})
+    error = manager.statuses("m")[1].error
+    assert error is not None
+    assert (error.code, error.message) == (
+        grpc.StatusCode.UNKNOWN,
+        f"Could not load {tmp_path / '1'}: {type(raised).__name__}: {raised}",
+    )
+    assert "Traceback" in caplog.text
+    (tmp_path / "2").mkdir()
+    _await(manager, {2: State.AVAILABLE, 1: State.END})
+
+
+def test_the_status_of_a_failed_load_keeps_nothing_of_it_in_memory(
+    manager: LifecycleManager[Fake], loader: Loader, tmp_path: Path
+) -> None:
+    loader.failures[1] = 3
+    (tmp_path / "1").mkdir()
+    manager.set_sources([_source(tmp_path)])
+    _await(manager, {1: State.END})
+    error = manager.statuses("m")[1].error
+    assert error is not None
+    # A traceback holds the frames, and they the half-made servable: a graph and its weights.
+    assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
 
 
 def test_a_removed_model_ends_and_an_added_one_loads(manager: LifecycleManager[Fake], tmp_path: Path) -> None:
