@@ -39,13 +39,14 @@ def merge(tasks: Sequence[Task], options: BatchingOptions) -> dict[str, Array]:
         options: The padding rules.
 
     Returns:
-        Array of each tensor name, first dimension ``options.padded_size(sum of sizes)``.
+        Array of each tensor name, first dimension ``options.padded_size(sum of sizes)``, or 0 for empty tasks alone.
 
     Raises:
         ServingError: FAILED_PRECONDITION for different shapes without padding, INTERNAL for different dtypes.
     """
     total = sum(task.size for task in tasks)
-    padding = options.padded_size(total) - total
+    # Without a row there is none to pad with.
+    padding = options.padded_size(total) - total if total else 0
     merged = {}
     for name in sorted(tasks[0].feeds):
         parts = [task.feeds[name] for task in tasks]

@@ -1,6 +1,7 @@
 """Running predictions: each alone in a thread, or many in a batch."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,8 +20,7 @@ from model_server.servable import Servable
 _Names = tuple[str, ...]
 _Queued = tuple[Prediction, Future[Outputs]]
 
-# What joining and dividing arrays can raise beside our own errors, when memory is short or a graph is odd.
-_ARRAY_FAILURES: Final = (MemoryError, ValueError, TypeError)
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Runner:
@@ -156,9 +156,11 @@ class Batcher:
         except ServingError as error:
             for task in tasks:
                 task.future.set_exception(error)
-        except _ARRAY_FAILURES as error:
+        except Exception as error:  # noqa: BLE001 - it is logged; without this thread every later batch would wait
+            _LOG.exception("a batch of %d failed", len(tasks))
+            text = f"Batching failed: {type(error).__name__}: {error}"
             for task in tasks:
-                task.future.set_exception(ServingError(grpc.StatusCode.INTERNAL, f"Batching failed: {error}"))
+                task.future.set_exception(ServingError(grpc.StatusCode.INTERNAL, text))
         else:
             for task, part in zip(tasks, parts, strict=True):
                 task.future.set_result(part)

@@ -73,12 +73,13 @@ class Servable:
             One array for each fetch, in their order.
 
         Raises:
-            ServingError: An operation failed, or a feed has the wrong dtype.
+            ServingError: An operation failed, a feed has the wrong dtype, or the graph lacks one of the tensors.
         """
         names = tuple(sorted(feeds))
-        self._check_dtypes(names, feeds)
         try:
+            # First, since it is what refuses names that the graph does not have.
             call = self._prepare(names, tuple(fetches))
+            self._check_dtypes(names, feeds)
             outputs: list[Array] = call(*(feeds[name] for name in names))
         except tf.errors.OpError as error:
             raise from_op_error(error) from error

@@ -34,6 +34,13 @@ def test_a_batch_is_padded_with_a_row_of_the_last_task() -> None:
     assert [len(part["a"]) for part in split(tasks, merged, 4)] == [1, 1, 0]
 
 
+def test_a_batch_of_empty_tasks_has_no_row_to_pad_with() -> None:
+    tasks = [_task(a=np.empty((0, 2), int)), _task(a=np.empty((0, 2), int))]
+    merged = merge(tasks, PADDED)
+    assert merged["a"].shape == (0, 2)
+    assert [part["a"].shape for part in split(tasks, merged, 0)] == [(0, 2), (0, 2)]
+
+
 def test_variable_lengths_are_padded_with_zeros() -> None:
     tasks = [_task(a=[[1, 2, 3]]), _task(a=[[4]])]
     assert merge(tasks, VARIABLE)["a"].tolist() == [[1, 2, 3], [4, 0, 0]]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -86,6 +87,42 @@ async def test_the_handle_comes_back_after_an_answer_and_after_an_error(
     with pytest.raises(ServingError, match="not found in request"):
         await runner.predict(version.handle(), predict_request("hpt", {"z": floats(1)}))
     await _until(lambda: version.harness.users == 0)
+
+
+async def test_a_signature_of_a_tensor_that_is_not_there_fails_its_calls_alone(
+    runner: Runner, version: Version
+) -> None:
+    broken = type(version.servable.signatures["serving_default"])()
+    broken.CopyFrom(version.servable.signatures["serving_default"])
+    broken.inputs["x"].name = "nope:0"
+    version.servable.signatures = {**version.servable.signatures, "broken": broken}
+    request = predict_request("hpt", {"x": floats(1)}, signature="broken")
+    for _ in range(2):
+        with pytest.raises(ServingError, match="nope:0") as info:
+            await runner.predict(version.handle(), request)
+        assert info.value.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert await runner.predict(version.handle(), _request(1))
+
+
+async def test_a_batch_that_fails_as_nobody_foresaw_is_answered_and_its_thread_goes_on(
+    version: Version, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = Runner(threads=1, batching=BatchingOptions(4, 0, 2, 1))
+    good = version.servable.run
+
+    def fails(*_arguments: Any) -> Any:
+        raise StopIteration
+
+    version.servable.run = fails  # type: ignore[method-assign, assignment]
+    async with asyncio.timeout(60):
+        with pytest.raises(ServingError, match="Batching failed: StopIteration") as info:
+            await runner.predict(version.handle(), _request(1))
+        assert info.value.code is grpc.StatusCode.INTERNAL
+        assert "Traceback" in caplog.text
+        await _until(lambda: version.harness.users == 0)
+        version.servable.run = good  # type: ignore[method-assign]
+        assert await runner.predict(version.handle(), _request(1))
+    runner.stop()
 
 
 async def test_a_cancelled_call_that_still_waits_is_dropped(runner: Runner, version: Version) -> None:
