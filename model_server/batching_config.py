@@ -68,6 +68,8 @@ def read_batching_file(path: Path) -> BatchingOptions:
         return parse_batching(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise invalid_argument(f"Could not read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise invalid_argument(f"Could not read {path}: {error}") from error
 
 
 def parse_batching(text: str) -> BatchingOptions:

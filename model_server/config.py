@@ -45,11 +45,10 @@ def read_config_file(path: Path) -> Any:
     """
     try:
         text = path.read_text(encoding="utf-8")
+        return text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     except OSError as error:
         raise invalid_argument(f"Could not read {path}: {error.strerror}") from error
-    try:
-        return text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
-    except text_format.ParseError as error:
+    except (UnicodeDecodeError, text_format.ParseError) as error:
         raise invalid_argument(f"Invalid protobuf file: '{path}': {error}") from error
 
 

@@ -114,11 +114,13 @@ class ServerCore(Generic[S]):
             )
 
     def _settled_state(self, name: str, before: int) -> State | None:
-        """AVAILABLE once a version is, END once one has ended instead, None while neither has happened."""
-        states = {s.state for s in self.manager.statuses(name).values() if s.sequence > before}
-        if State.AVAILABLE in states:
+        """AVAILABLE when a version is, END once one has ended since `before` instead, None while neither is so."""
+        statuses = self.manager.statuses(name).values()
+        # Whenever that was: a model that is put back before it was unloaded does not load anew.
+        if any(status.state is State.AVAILABLE for status in statuses):
             return State.AVAILABLE
-        return State.END if State.END in states else None
+        ended = any(status.state is State.END and status.sequence > before for status in statuses)
+        return State.END if ended else None
 
     def _describe(self, name: str) -> str:
         for version, status in self.manager.statuses(name).items():

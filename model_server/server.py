@@ -73,7 +73,7 @@ async def serve(flags: Flags) -> int:
     try:
         if not await _boot(core, config, stop):
             return 0
-        await _answer(flags, core, runner, stop)
+        await _answer(flags, core, runner, config, stop)
     except ServingError as error:
         return _failed(error)
     finally:
@@ -97,7 +97,9 @@ async def _boot(core: ServerCore[Servable], config: Any, stop: asyncio.Event) ->
     return True
 
 
-async def _answer(flags: Flags, core: ServerCore[Servable], runner: Runner, stop: asyncio.Event) -> None:
+async def _answer(
+    flags: Flags, core: ServerCore[Servable], runner: Runner, config: Any, stop: asyncio.Event
+) -> None:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", -1),
@@ -116,29 +118,41 @@ async def _answer(flags: Flags, core: ServerCore[Servable], runner: Runner, stop
         ) from error
     await server.start()
     _LOG.info("Running gRPC ModelServer at %s:%d", flags.host, port)
-    polling = asyncio.create_task(_poll_config(flags, core))
+    polling = asyncio.create_task(_poll_config(flags, core, config))
     await stop.wait()
     _LOG.info("stopping")
     polling.cancel()
     await server.stop(flags.drain_seconds)
 
 
-async def _poll_config(flags: Flags, core: ServerCore[Servable]) -> None:
-    """Applies the config file anew whenever its text changes."""
+async def _poll_config(flags: Flags, core: ServerCore[Servable], applied: Any) -> None:
+    """Applies the config file whenever it is not the one in force, so a refused one at each look until it fits.
+
+    Args:
+        flags: The settings.
+        core: Where to apply it.
+        applied: The configuration that the server booted with.
+    """
     path, seconds = flags.model_config_file, flags.model_config_file_poll_wait_seconds
     if path is None or seconds <= 0:
         return
-    applied = _model_config(flags)
+    refusal = ""
     while True:
         await asyncio.sleep(seconds)
         try:
             config = await asyncio.to_thread(read_config_file, path)
             if config != applied:
-                applied = config
+                # A reload may fail before it has changed anything, or after: until it ends well nothing is certain.
+                applied = None
                 await asyncio.to_thread(core.reload, config)
+                applied = config
                 _LOG.info("applied the changed %s", path)
+            refusal = ""
         except ServingError as error:
-            _LOG.error("%s not applied: %s", path, error.message)
+            # Once, not at every look.
+            if error.message != refusal:
+                refusal = error.message
+                _LOG.error("%s not applied: %s", path, refusal)
 
 
 def _failed(error: ServingError) -> int:
@@ -178,7 +192,7 @@ class _Loader:
         if self._warm_up:
             try:
                 warm_up(servable, path)
-            except ServingError:
+            except Exception:
                 servable.close()
                 raise
         return servable

@@ -59,6 +59,8 @@ def test_what_makes_no_sense_is_refused(text: str) -> None:
     assert info.value.code is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ServingError):
-        read_batching_file(tmp_path / "missing")
+def test_unreadable_files(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for name in ("binary", "missing"):
+        with pytest.raises(ServingError):
+            read_batching_file(tmp_path / name)

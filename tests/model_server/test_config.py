@@ -113,7 +113,8 @@ def test_a_custom_config_is_refused() -> None:
 
 def test_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "bad").write_text("no config", encoding="utf-8")
-    for name in ("bad", "missing"):
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for name in ("bad", "binary", "missing"):
         with pytest.raises(ServingError) as info:
             read_config_file(tmp_path / name)
         assert info.value.code is INVALID

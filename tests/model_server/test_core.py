@@ -114,6 +114,34 @@ def test_a_new_model_that_does_not_load_is_an_error(manager: LifecycleManager[Fa
     assert info.value.code is grpc.StatusCode.UNKNOWN
 
 
+def test_a_model_put_back_before_it_was_unloaded_is_there_at_once(base: Path) -> None:
+    began, hold, at_once = threading.Event(), threading.Event(), threading.Event()
+    at_once.set()
+
+    def load(name: str, _version: int, _path: Path) -> Fake:
+        if name == "slow":
+            began.set()
+            assert hold.wait(60)
+        return Fake()
+
+    manager = LifecycleManager(load, poll_seconds=0.005)
+    manager.start()
+    core = ServerCore(manager)
+    _served(core, base)
+    (base / "slow" / "1").mkdir(parents=True)
+    slow = _config(base, name="slow")
+    both = _config(base)
+    both.MergeFrom(slow)
+    with pytest.raises(ServingError, match="Stopped waiting"):
+        core.reload(both, at_once)
+    # From here on the manager's thread is busy, and does not see that the model was gone for a moment.
+    assert began.wait(60)
+    core.reload(slow)
+    core.reload(both, at_once)
+    hold.set()
+    assert manager.stop(60)
+
+
 def test_waiting_for_a_missing_base_path_can_be_cancelled(
     manager: LifecycleManager[Fake], base: Path
 ) -> None:
