@@ -103,7 +103,7 @@ def from_proto(proto: Any) -> Array:
     sizes = _shape(proto)
     count = math.prod(sizes)
     if proto.dtype == types_pb2.DT_STRING:
-        return _strings(proto, count).reshape(sizes)
+        return _shaped(_strings(proto, count), sizes)
     kind = _KINDS.get(proto.dtype)
     if kind is None:
         raise TensorParsingError(f"dtype {proto.dtype} cannot be read")
@@ -112,7 +112,15 @@ def from_proto(proto: Any) -> Array:
     # Read once: every look at the field copies it.
     content = proto.tensor_content
     flat = _content(content, count, kind) if content else _values(proto, count, kind)
-    return flat.view(kind.final).reshape(sizes)
+    return _shaped(flat.view(kind.final), sizes)
+
+
+def _shaped(flat: Array, sizes: tuple[int, ...]) -> Array:
+    try:
+        return flat.reshape(sizes)
+    except ValueError as error:
+        # More than numpy's 64 dimensions, or one that is zero beside others beyond all bounds.
+        raise TensorParsingError("numpy cannot hold the shape") from error
 
 
 def _content(content: bytes, count: int, kind: _Kind) -> Array:

@@ -87,6 +87,16 @@ def test_a_repeated_value_cannot_take_all_memory() -> None:
         from_proto(proto)
 
 
+@pytest.mark.parametrize("sizes", [[1] * 65, [0, 2**62, 2**62]], ids=["rank 65", "empty but huge"])
+@pytest.mark.parametrize("dtype", [types_pb2.DT_FLOAT, types_pb2.DT_STRING])
+def test_a_shape_that_numpy_cannot_hold_is_refused(dtype: int, sizes: list[int]) -> None:
+    proto = tensor_pb2.TensorProto(dtype=dtype)
+    for size in sizes:
+        proto.tensor_shape.dim.add(size=size)
+    with pytest.raises(TensorParsingError):
+        from_proto(proto)
+
+
 @pytest.mark.parametrize(
     ("dtype", "name"),
     [
