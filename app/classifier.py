@@ -20,6 +20,7 @@ from app.timings import Spent, Timings
 from app.tracing.tracing import Tracing
 from proto_client import (
     CircuitOpen,
+    InvalidReply,
     ModelNotFound,
     ModelServerBusy,
     ModelServerClient,
@@ -185,7 +186,12 @@ class PictureClassifier(Generic[RankedT]):
     def _read(
         self, prediction: Prediction, row: int, decoded: Decoded, timings: Timings
     ) -> Classification[RankedT]:
-        ranking = self._form.read({name: rows[row] for name, rows in prediction.outputs.items()})
+        try:
+            ranking = self._form.ranking(prediction.outputs, row)
+        except InvalidReply as error:
+            raise ModelServerFailed(
+                f"The model server could not classify the picture with version {prediction.version}: {error.message}"
+            ) from error
         return Classification(ranking, self.served.name, prediction.version, timings, decoded.image)
 
     async def _predict(self, images: np.ndarray, live: LiveVersion, seconds_left: float) -> Prediction:
@@ -195,7 +201,7 @@ class PictureClassifier(Generic[RankedT]):
                 model=self.served.name,
                 version=live.version,
                 signature=SIGNATURE,
-                output_filter=self._form.outputs,
+                output_filter=tuple(self._form.outputs),
                 timeout=seconds_left,
             )
         except (ModelNotFound, ModelDeadlineExceeded):

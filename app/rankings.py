@@ -6,6 +6,8 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
+from proto_client import InvalidReply
+
 
 class Ranked(Protocol):
     """Anything that a model ranks."""
@@ -27,13 +29,33 @@ class AnswerForm(Generic[RankedT]):
     """What a kind of model answers with.
 
     Attributes:
-        outputs: The outputs that are asked for; the model's signature must have them all.
+        outputs: The outputs that are asked for, each with its element type in TensorFlow's words; the model's
+            signature must have them all, and so.
         read: Makes the ranking of one picture, likeliest first, of that picture's rows of the outputs: the output
             of shape [batch, k] comes as [k].
     """
 
-    outputs: tuple[str, ...]
+    outputs: Mapping[str, str]
     read: Callable[[Mapping[str, NDArray[Any]]], tuple[RankedT, ...]]
+
+    def ranking(self, outputs: Mapping[str, NDArray[Any]], picture: int) -> tuple[RankedT, ...]:
+        """Read the ranking of one picture off what a model server sent.
+
+        Args:
+            outputs: The outputs with their batch dimension.
+            picture: The picture's place in the batch.
+
+        Returns:
+            The ranking, likeliest first.
+
+        Raises:
+            InvalidReply: The outputs are not of the form: one is not there or has no row for the picture, they do not
+                fit each other, or a text is not UTF-8. A signature promises none of that.
+        """
+        try:
+            return self.read({name: rows[picture] for name, rows in outputs.items()})
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise InvalidReply(f"The outputs cannot be read: {error}.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +112,14 @@ def _read_groups(names: NDArray[Any], probabilities: NDArray[Any]) -> tuple[Rank
     )
 
 
-_CLASSES: Final = ("probabilities", "class_ids", "class_names")
+_CLASSES: Final = {"probabilities": "float32", "class_ids": "string", "class_names": "string"}
 
 #: A flat list of classes, such as sports.
 CLASSES: Final = AnswerForm(_CLASSES, _read_classes)
 #: Product types, each with its sports groups.
-TYPES_WITH_GROUPS: Final = AnswerForm((*_CLASSES, "group_probabilities", "group_names"), _read_types)
+TYPES_WITH_GROUPS: Final = AnswerForm(
+    _CLASSES | {"group_probabilities": "float32", "group_names": "string"}, _read_types
+)
 
 
 def likeliest(ranking: Sequence[RankedT], top_k: int, threshold: float) -> Sequence[RankedT]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -46,14 +46,15 @@ class ServedModel:
     """One model on the model server, and the version of it that is live.
 
     `watch` looks again and again in the background; `refresh` looks at once. A version that cannot be used, because
-    its input or one of the `outputs` that it must have is not there, never replaces one that can.
+    its input or one of the `outputs` (each with its element type) that it must have is not there, never replaces one
+    that can.
     """
 
     def __init__(
         self,
         client: ModelServerClient,
         name: str,
-        outputs: Sequence[str],
+        outputs: Mapping[str, str],
         *,
         label: str | None,
         refresh_seconds: float,
@@ -185,7 +186,7 @@ class ServedModel:
         return ServiceUnavailable(f"The model {self.name} {what}.", retry_after=self._retry_after)
 
 
-def _live_version(metadata: ModelMetadata, outputs: Sequence[str]) -> LiveVersion:
+def _live_version(metadata: ModelMetadata, outputs: Mapping[str, str]) -> LiveVersion:
     """Read height and width off the signature.
 
     Raises:
@@ -199,6 +200,9 @@ def _live_version(metadata: ModelMetadata, outputs: Sequence[str]) -> LiveVersio
     missing = [name for name in outputs if name not in signature.outputs]
     if missing:
         raise UnusableModelError(f"{where} lacks the outputs {', '.join(missing)}")
+    for name, dtype in outputs.items():
+        if (found := signature.outputs[name].dtype) != dtype:
+            raise UnusableModelError(f"{where}: the output {name} must be {dtype}, not {found}")
     return LiveVersion(metadata.version, height, width)
 
 

@@ -6,6 +6,7 @@ is tried twice, and failures are told in metrics, never in answers.
 """
 
 import asyncio
+import logging
 import os
 import sys
 import threading
@@ -30,6 +31,8 @@ from proto_client import DeadlineExceeded, ModelServerClient, ModelServerError, 
 
 # Of the decoding thread: it gets the time that callers' threads leave (Linux counts this by thread).
 _NICENESS: Final = 10
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,10 @@ class Shadow(Generic[RankedT]):
             except PictureError:
                 # Only one with too many pixels: the same picture has been decoded before.
                 self._skip("too_large")
+            except Exception:  # noqa: BLE001 - it is logged, and the worker must outlive it
+                # A fault of ours. Without the worker every later picture would wait, and be counted as `full`.
+                _log.exception("a second version of %s could not be compared", self._served.name)
+                self._skip("failed")
             finally:
                 self._held -= job.size
 
@@ -165,10 +172,10 @@ class Shadow(Generic[RankedT]):
             model=self._served.name,
             version=live.version,
             signature=SIGNATURE,
-            output_filter=self._form.outputs,
+            output_filter=tuple(self._form.outputs),
             timeout=self._limits.timeout,
         )
-        ranking = self._form.read({name: rows[0] for name, rows in prediction.outputs.items()})
+        ranking = self._form.ranking(prediction.outputs, 0)
         found = agreement(job.ranking, _pairs(ranking))
         self._recorder.shadow_compared(
             model=self._served.name,

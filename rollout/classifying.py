@@ -8,15 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agreement import Ranking
-from proto_client import ModelMetadata, ModelServerClient, ModelServerError
+from proto_client import InvalidReply, ModelMetadata, ModelServerClient, ModelServerError, Prediction
 from rollout.errors import RolloutError
 
 INPUT: Final = "images"
 SIGNATURE: Final = "serving_default"
 #: Every model's outputs (docs/architecture.md).
 PROBABILITIES, CLASS_IDS, CLASS_NAMES = "probabilities", "class_ids", "class_names"
-# What endpoints ask for, where a model has it: the time that is measured must be that of their calls.
-_ASKED: Final = frozenset({PROBABILITIES, CLASS_IDS, CLASS_NAMES, "group_probabilities", "group_names"})
+# What endpoints ask for, where a model has it, with the element types: the time that is measured must be that of
+# their calls.
+_ASKED: Final = {
+    PROBABILITIES: "float32",
+    CLASS_IDS: "string",
+    CLASS_NAMES: "string",
+    "group_probabilities": "float32",
+    "group_names": "string",
+}
+_TEXTS: Final = frozenset(name for name, dtype in _ASKED.items() if dtype == "string")
 
 _ASK_SECONDS: Final = 10.0
 
@@ -52,7 +60,7 @@ class Version:
             (id, probability) of each class, likeliest first, and how many seconds the call took.
 
         Raises:
-            ModelServerError: The call failed.
+            ModelServerError: The call failed, or gateways could not read the answer.
         """
         began = time.perf_counter()
         prediction = await self.client.predict(
@@ -60,12 +68,11 @@ class Version:
             model=self.model,
             version=self.number,
             signature=SIGNATURE,
-            output_filter=sorted(self.outputs & _ASKED),
+            output_filter=sorted(self.outputs & _ASKED.keys()),
             timeout=seconds,
         )
         taken = time.perf_counter() - began
-        ids, probabilities = prediction.outputs[CLASS_IDS][0], prediction.outputs[PROBABILITIES][0]
-        return [(ident.decode(), float(p)) for ident, p in zip(ids, probabilities, strict=True)], taken
+        return _ranking(prediction), taken
 
 
 async def find_version(
@@ -86,6 +93,23 @@ async def find_version(
     return _read(client, metadata)
 
 
+def _ranking(prediction: Prediction) -> Ranking:
+    """Read all that gateways read, though the ids and their probabilities alone are compared.
+
+    Raises:
+        InvalidReply: The outputs do not fit each other, or a text is not UTF-8.
+    """
+    try:
+        rows = {name: array[0] for name, array in prediction.outputs.items()}
+        for name in rows.keys() & _TEXTS:
+            for text in rows[name].ravel():
+                text.decode()
+        classes = zip(rows[CLASS_IDS], rows[PROBABILITIES], *rows.values(), strict=True)
+        return [(ident.decode(), float(probability)) for ident, probability, *_ in classes]
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InvalidReply(f"The outputs cannot be read: {error}.") from error
+
+
 def _read(client: ModelServerClient, metadata: ModelMetadata) -> Version:
     where = f"Version {metadata.version} of {metadata.model} on {client.target}"
     signature = metadata.signatures.get(SIGNATURE)
@@ -96,6 +120,11 @@ def _read(client: ModelServerClient, metadata: ModelMetadata) -> Version:
         raise RolloutError(
             f"{where} lacks the outputs {', '.join(sorted(missing))}: no gateway could use it."
         )
+    for name in sorted(signature.outputs.keys() & _ASKED.keys()):
+        if (found := signature.outputs[name].dtype) != _ASKED[name]:
+            raise RolloutError(
+                f"{where}: the output {name} must be {_ASKED[name]}, not {found}: no gateway could use it."
+            )
     images = signature.inputs.get(INPUT)
     if images is not None and len(signature.inputs) == 1 and images.dtype == "uint8":
         match images.shape:

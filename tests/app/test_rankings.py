@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.rankings import CLASSES, TYPES_WITH_GROUPS, RankedClass, likeliest
+from proto_client import InvalidReply
 
 _NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
 _SCORES = st.floats(-30, 30)
@@ -64,10 +65,47 @@ def test_a_cut_is_the_head_of_the_ranking(found: list[float], top_k: int, thresh
     assert len(cut) == min(top_k, sum(probability >= threshold for probability in found))
 
 
+def outputs_of(types: dict[str, dict[str, float]]) -> dict[str, NDArray[Any]]:
+    """The same with the batch dimension, of one picture."""
+    return {name: row[np.newaxis] for name, row in rows_of(types).items()}
+
+
+def test_each_picture_has_its_own_ranking() -> None:
+    first, second = outputs_of({"skis": {"Skiing": 0.0}}), outputs_of({"boots": {"Hiking": 0.0}})
+    both = {name: np.concatenate([first[name], second[name]]) for name in first}
+    names = [TYPES_WITH_GROUPS.ranking(both, picture)[0].name for picture in range(2)]
+    assert names == ["skis", "boots"]
+
+
 def test_outputs_that_do_not_fit_each_other_are_never_answered() -> None:
-    rows = rows_of({"skis": {"Skiing": 0.0}, "boots": {"Skiing": 0.0}})
+    outputs = outputs_of({"skis": {"Skiing": 0.0}, "boots": {"Skiing": 0.0}})
     for name in ("class_names", "group_names"):
-        with pytest.raises(ValueError, match="shorter"):
-            TYPES_WITH_GROUPS.read({**rows, name: rows[name][:1]})
-    with pytest.raises(ValueError, match="shorter"):
-        CLASSES.read({**rows, "probabilities": rows["probabilities"][:1]})
+        with pytest.raises(InvalidReply, match="shorter"):
+            TYPES_WITH_GROUPS.ranking({**outputs, name: outputs[name][:, :1]}, 0)
+    with pytest.raises(InvalidReply, match="shorter"):
+        CLASSES.ranking({**outputs, "probabilities": outputs["probabilities"][:, :1]}, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("class_ids", np.array([[1, 2]], np.int64)),
+        ("class_ids", np.array([[b"1", b"\xff"]], object)),
+        ("class_names", np.array([b"Skiing"], object)),
+        ("probabilities", np.array([[b"much", b"little"]], object)),
+        ("probabilities", np.zeros((1, 2, 2), np.float32)),
+        ("probabilities", np.array([0.5], np.float32)),
+        ("probabilities", np.zeros((0, 2), np.float32)),
+        ("probabilities", np.array(0.5, np.float32)),
+        ("group_names", np.array([[b"Skiing", b"Skiing"]], object)),
+        ("group_names", None),
+    ],
+)
+def test_what_cannot_be_read_is_an_invalid_reply(name: str, wrong: NDArray[Any] | None) -> None:
+    outputs = outputs_of({"skis": {"Skiing": 0.0}, "boots": {"Skiing": 0.0}})
+    assert len(TYPES_WITH_GROUPS.ranking(outputs, 0)) == 2
+    del outputs[name]
+    if wrong is not None:
+        outputs[name] = wrong
+    with pytest.raises(InvalidReply, match="cannot be read"):
+        TYPES_WITH_GROUPS.ranking(outputs, 0)

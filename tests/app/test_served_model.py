@@ -8,6 +8,12 @@ import httpx
 import pytest
 
 from app.settings import Settings
+from proto_client.messages import (
+    DataType,
+    GetModelMetadataRequest,
+    GetModelMetadataResponse,
+    SignatureDefMap,
+)
 from tests.support.fake_backend import FakeBackend, Method
 from tests.support.gateway import MODEL, PREDICT, PRODUCT_MODEL, gateway_client, gateway_settings
 from tests.support.pictures import grey_jpeg
@@ -101,39 +107,20 @@ async def test_versions_that_vanish_faster_than_they_can_be_asked(
         ("input", "must have the one input images"),
         ("output", "lacks the outputs class_names"),
         ("group output", "lacks the outputs group_names"),
+        ("output dtype", "the output class_ids must be string, not int64"),
+        ("group dtype", "the output group_probabilities must be float32, not float64"),
     ],
 )
 async def test_a_model_with_another_signature_is_refused_with_the_reason(
     backend: FakeBackend, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, change: str, words: str
 ) -> None:
-    from proto_client.messages import (
-        DataType,
-        GetModelMetadataRequest,
-        GetModelMetadataResponse,
-        SignatureDefMap,
-    )
-
     honest = backend.metadata
 
     def altered(request: GetModelMetadataRequest) -> GetModelMetadataResponse:
         reply = honest(request)
         found = SignatureDefMap()
         reply.metadata["signature_def"].Unpack(found)
-        signature = found.signature_def["serving_default"]
-        match change:
-            case "signature":
-                found.signature_def["other"].CopyFrom(signature)
-                del found.signature_def["serving_default"]
-            case "dtype":
-                signature.inputs["images"].dtype = DataType.DT_FLOAT
-            case "size":
-                signature.inputs["images"].tensor_shape.dim[1].size = -1
-            case "input":
-                signature.inputs["pixels"].CopyFrom(signature.inputs["images"])
-            case "output":
-                del signature.outputs["class_names"]
-            case "group output" if request.model_spec.name == PRODUCT_MODEL:
-                del signature.outputs["group_names"]
+        _alter(found, change, request.model_spec.name)
         reply.metadata["signature_def"].Pack(found)
         return reply
 
@@ -144,3 +131,25 @@ async def test_a_model_with_another_signature_is_refused_with_the_reason(
         while words not in (answer := await client.get("/readyz")).text:
             assert "UNAVAILABLE" in answer.text
             await asyncio.sleep(0.02)
+
+
+def _alter(found: SignatureDefMap, change: str, model: str) -> None:
+    signature = found.signature_def["serving_default"]
+    match change:
+        case "signature":
+            found.signature_def["other"].CopyFrom(signature)
+            del found.signature_def["serving_default"]
+        case "dtype":
+            signature.inputs["images"].dtype = DataType.DT_FLOAT
+        case "size":
+            signature.inputs["images"].tensor_shape.dim[1].size = -1
+        case "input":
+            signature.inputs["pixels"].CopyFrom(signature.inputs["images"])
+        case "output":
+            del signature.outputs["class_names"]
+        case "output dtype":
+            signature.outputs["class_ids"].dtype = DataType.DT_INT64
+        case "group output" if model == PRODUCT_MODEL:
+            del signature.outputs["group_names"]
+        case "group dtype" if model == PRODUCT_MODEL:
+            signature.outputs["group_probabilities"].dtype = DataType.DT_DOUBLE

@@ -20,6 +20,7 @@ from tests.support.fake_models import Refused
 from tests.support.gateway import MODEL, PREDICT, gateway_client, gateway_settings
 from tests.support.pictures import encoded, grey_jpeg, quadrants
 from tests.support.scrape import Scrape, scrape
+from tests.support.spoilt_versions import SPOILT, spoilt
 
 SIZE = (48, 32)
 
@@ -161,6 +162,43 @@ async def test_a_failing_second_version_is_asked_once_for_a_picture(
     assert len(asked) == 3
     assert found.value("grpc_retries_total", model=MODEL, method="Predict") == 0
     assert found.value("grpc_calls_total", model=MODEL, method="Predict", code="UNAVAILABLE") == 0
+
+
+async def test_answers_that_cannot_be_read_are_failures_and_it_goes_on(
+    client: httpx.AsyncClient, trial: FakeBackend
+) -> None:
+    await until(client, lambda _: trial.calls[Method.METADATA] > 3)
+    honest = trial.versions[MODEL, 2]
+    for count, how in enumerate(SPOILT, start=1):
+        trial.versions[MODEL, 2] = spoilt(honest, how)
+        await send(client)
+        await until(client, skipped("failed", count))
+    trial.versions[MODEL, 2] = honest
+    await send(client)
+    await until(client, lambda found: compared(found) == 1)
+
+
+async def test_a_fault_of_ours_is_logged_and_it_goes_on(
+    client: httpx.AsyncClient,
+    trial: FakeBackend,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await until(client, lambda _: trial.calls[Method.METADATA] > 3)
+
+    def faulty(*_: object) -> Agreement:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.shadow.agreement", faulty)
+        await send(client)
+        await until(client, skipped("failed"))
+    (record,) = [one for one in caplog.records if one.name == "app.shadow"]
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
+    assert MODEL in record.getMessage()
+    await send(client)
+    await until(client, lambda found: compared(found) == 1)
 
 
 async def test_a_late_second_version_is_given_up(trial: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from tests.support.gateway import (
 )
 from tests.support.pictures import grey_jpeg
 from tests.support.scrape import scrape
+from tests.support.spoilt_versions import SPOILT, numbered, spoilt
 
 LABEL = "X-Model-Label"
 NEW_CLASSES = (("66", "Skiing"), ("87", "American football"))
@@ -98,6 +99,7 @@ async def test_a_share_of_those_who_do_not_ask_meets_it(trial: FakeBackend) -> N
     async with gateway_client(trial_settings(trial, sport_model_canary_share=0.25)) as client:
         # The first look at the label may not be over yet.
         await until_there(client)
+        before = await scrape(client)
 
         async def caller(count: int) -> None:
             for _ in range(count):
@@ -113,9 +115,16 @@ async def test_a_share_of_those_who_do_not_ask_meets_it(trial: FakeBackend) -> N
         assert (await send(client, path=ENDPOINTS[1].path)).headers[LABEL] == "stable"
         found = await scrape(client)
     assert answered.total() == 200
-    assert abs(answered["canary"] - 50) < 3
-    assert found.value("predicted_class_total", model=MODEL, version="2", class_id="66") >= answered["canary"]
-    assert found.value("answers_total", model=MODEL, label="stable") == answered["stable"]
+
+    def since(name: str, **labels: str) -> float:
+        return found.value(name, model=MODEL, **labels) - before.value(name, model=MODEL, **labels)
+
+    # On a busy machine a look at the label may be late: then the stable version answers, which is counted.
+    missed = since("canary_misses_total", reason="absent")
+    assert abs(answered["canary"] + missed - 50) < 3
+    assert answered["canary"]
+    assert since("predicted_class_total", version="2", class_id="66") == answered["canary"]
+    assert since("answers_total", label="stable") == answered["stable"]
 
 
 async def until_there(client: httpx.AsyncClient) -> None:
@@ -182,6 +191,35 @@ async def test_a_version_that_fails_on_a_picture_costs_nobody_the_answer(
                 found = await scrape(client)
                 if found.value("canary_misses_total", model=MODEL, reason="failed"):
                     break
+
+
+@pytest.mark.parametrize("how", SPOILT)
+async def test_an_answer_that_cannot_be_read_costs_nobody_the_answer(trial: FakeBackend, how: str) -> None:
+    async with gateway_client(trial_settings(trial, sport_model_canary_share=1.0)) as client:
+        trial.versions[MODEL, 2] = spoilt(trial.versions[MODEL, 2], how)
+        async with asyncio.timeout(20):
+            while True:
+                assert seen(await send(client)) == (200, "1", "stable")
+                found = await scrape(client)
+                if found.value("canary_misses_total", model=MODEL, reason="failed"):
+                    break
+        trial.versions[MODEL, 1] = spoilt(trial.versions[MODEL, 1], how)
+        assert_problem(await send(client), 502, "model-server-failed", "version 1", "cannot be read")
+
+
+async def test_a_trial_with_outputs_of_another_type_is_not_used(
+    trial: FakeBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with gateway_client(trial_settings(trial, sport_model_canary_share=1.0)) as client:
+        await until_there(client)
+        trial.versions[MODEL, 2] = numbered(trial.versions[MODEL, 2])
+        async with asyncio.timeout(20):
+            while "version 2: the output class_ids must be string, not int64" not in caplog.text:
+                # Until the gateway has looked, it asks the version and cannot read the answer.
+                assert seen(await send(client)) == (200, "1", "stable")
+        calls = trial.calls[Method.PREDICT]
+        assert seen(await send(client)) == (200, "1", "stable")
+        assert trial.calls[Method.PREDICT] == calls + 1
 
 
 async def test_a_server_that_is_busy_is_not_asked_twice(trial: FakeBackend) -> None:

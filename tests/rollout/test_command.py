@@ -16,6 +16,7 @@ from tests.rollout.test_moving import CONFIG
 from tests.rollout.test_publishing import version
 from tests.support.fake_backend import FakeBackend, Method
 from tests.support.pictures import encoded, grey_jpeg, quadrants
+from tests.support.spoilt_versions import SPOILT, numbered, spoilt
 
 CLASSES = (("74", "Baseball"), ("76", "Cricket"), ("289", "Lacrosse"), ("66", "Skiing"))
 
@@ -115,6 +116,34 @@ async def test_pictures_that_it_cannot_answer_are_errors(
     assert "it failed on 1 pictures (--max-errors): 000.jpg: INTERNAL: the graph is broken" in shown
     candidate.fail(Method.PREDICT, grpc.StatusCode.INTERNAL, "the graph is broken", times=4)
     assert await run(*checking(running, candidate, pictures), "--max-errors", 1) == 0
+
+
+@pytest.mark.parametrize("how", SPOILT)
+async def test_answers_that_no_gateway_could_read_are_errors(
+    running: FakeBackend,
+    candidate: FakeBackend,
+    pictures: Path,
+    capsys: pytest.CaptureFixture[str],
+    how: str,
+) -> None:
+    candidate.versions[MODEL, 4] = spoilt(candidate.versions[MODEL, 4], how)
+    report = pictures.parent / "report.json"
+    assert await run(*checking(running, candidate, pictures), "--json", report) == 1
+    assert "NOT GOOD ENOUGH: no picture was answered by both" in capsys.readouterr().out
+    found = json.loads(report.read_text("utf-8"))
+    assert found["candidate"]["errors"] == 17
+    assert "cannot be read" in found["errors"][0]
+
+
+async def test_a_version_with_outputs_of_another_type_cannot_be_compared(
+    running: FakeBackend,
+    candidate: FakeBackend,
+    pictures: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    candidate.versions[MODEL, 4] = numbered(candidate.versions[MODEL, 4])
+    assert await run(*checking(running, candidate, pictures)) == 2
+    assert "the output class_ids must be string, not int64" in capsys.readouterr().err
 
 
 async def test_a_slower_version_is_not_good_enough(

@@ -21,7 +21,7 @@ from proto_client.messages import (
     SignatureDefMap,
     TensorInfo,
 )
-from proto_client.tensors import write_tensor_proto
+from proto_client.tensors import to_tensor_proto, write_tensor_proto
 from tests.support.fake_versions import FakeProductVersion, FakeVersion
 
 INPUT = "images"
@@ -145,8 +145,8 @@ class FakeModels:
         image_shape = (-1, version.height, version.width, 3)
         _describe(signature.inputs[INPUT], "serving_default_images:0", DataType.DT_UINT8, image_shape)
         for place, (alias, array) in enumerate(_example(version).items()):
-            dtype = DataType.DT_STRING if array.dtype == object else DataType.DT_FLOAT
             shape = (-1, *array.shape[1:])
+            dtype = to_tensor_proto(array).dtype
             _describe(signature.outputs[alias], f"StatefulPartitionedCall:{place}", dtype, shape)
         reply = GetModelMetadataResponse()
         _echo(reply.model_spec, version)
