@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from accounts.database import Database, DatabaseAway
 from accounts.tables import Account, Token
@@ -26,7 +27,8 @@ _ASKED_AT_ONCE: Final = 3
 #: Questions in the background, whose answers nobody waits for, have their own turns.
 _REFRESHED_AT_ONCE: Final = 2
 _WAITING: Final = 500
-
+#: How often the database is asked for one answer where news of the token come each time.
+_ROUNDS: Final = 3
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +96,8 @@ class TokenLookup:
         self._refresh_places = asyncio.Semaphore(_REFRESHED_AT_ONCE)
         self._away = False
         self._next_probe = 0.0
-        self._news = 0
+        #: What was news while the database was asked about each token.
+        self._heard: dict[bytes, set[uuid.UUID | None]] = {}
 
     async def find(self, token: str) -> KnownToken | None:
         """Look a token up.
@@ -144,7 +147,8 @@ class TokenLookup:
 
         What is remembered of all is kept for a database that is away, but counts as old.
         """
-        self._news += 1
+        for heard in self._heard.values():
+            heard.add(identity)
         if identity is None:
             for one in self._memory.all_known():
                 one.seen = min(one.seen, self._clock() - self._fresh)
@@ -205,26 +209,45 @@ class TokenLookup:
             # It may have gone away while this one waited for its turn; one question at a time is enough then.
             if self._away and not probing:
                 raise LookupUnavailable("The database of tokens is away.")
-            while True:
-                seen, news = self._clock(), self._news
-                try:
-                    found = await self._read(token)
-                except DatabaseAway as error:
-                    self._note_away()
-                    raise LookupUnavailable("The database of tokens is away.") from error
-                self._note_back()
+            for _ in range(_ROUNDS):
+                seen = self._clock()
+                found, heard = await self._read_and_hear(digest, token)
                 # What was revoked meanwhile may not be seen in this answer yet.
-                if news == self._news:
+                if heard.isdisjoint({None} if found is None else {None, found.token_id, found.account_id}):
                     self._memory.put(digest, found, seen)
-                    return found
+                    break
+            return found
 
-    def _note_away(self) -> None:
+    async def _read_and_hear(
+        self, digest: bytes, token: str
+    ) -> tuple[KnownToken | None, set[uuid.UUID | None]]:
+        """Ask the database; gives its answer, and what was news while it was asked.
+
+        Raises:
+            LookupUnavailable: It did not answer, or with an error.
+        """
+        heard: set[uuid.UUID | None] = set()
+        self._heard[digest] = heard
+        try:
+            found = await self._read(token)
+        except (DatabaseAway, SQLAlchemyError) as error:
+            # Whatever is wrong with it, it has not said that the token is bad.
+            self._note_away(error)
+            raise LookupUnavailable("The database of tokens is away.") from error
+        finally:
+            del self._heard[digest]
+        self._note_back()
+        return found, heard
+
+    def _note_away(self, error: Exception | None = None) -> None:
         if not self._away:
             self._away = True
             _log.warning(
                 "The accounts database is away. Tokens that it confirmed lately go on working for %.0f s, others get "
                 "503. It is asked again every second.",
                 self._stale,
+                # One that answers, but with an error, is for an operator to mend.
+                exc_info=error if isinstance(error, SQLAlchemyError) else None,
             )
         self._next_probe = self._clock() + _PROBE_SECONDS
 

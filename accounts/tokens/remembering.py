@@ -1,7 +1,7 @@
 """What is remembered of the database's answers about tokens, within bounds of number and time."""
 
 import uuid
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -37,6 +37,8 @@ class Memory:
         self._size = size
         self._known: OrderedDict[bytes, Remembered] = OrderedDict()
         self._unknown: OrderedDict[bytes, Remembered] = OrderedDict()
+        #: The digests of each known token, and of all known tokens of each account, by their ids.
+        self._digests: defaultdict[uuid.UUID, set[bytes]] = defaultdict(set)
 
     def __len__(self) -> int:
         return len(self._known) + len(self._unknown)
@@ -55,25 +57,31 @@ class Memory:
         self.forget(digest)
         answers = self._unknown if token is None else self._known
         answers[digest] = remembered = Remembered(token, seen)
+        for identity in _identities(token):
+            self._digests[identity].add(digest)
         if len(answers) > self._size:
-            answers.popitem(last=False)
+            self.forget(next(iter(answers)))
         return remembered
 
     def forget(self, digest: bytes) -> None:
         """Forget one token."""
-        self._known.pop(digest, None)
         self._unknown.pop(digest, None)
+        known = self._known.pop(digest, None)
+        for identity in _identities(None if known is None else known.token):
+            self._digests[identity].discard(digest)
+            if not self._digests[identity]:
+                del self._digests[identity]
 
     def forget_of(self, identity: uuid.UUID) -> None:
         """Forget a token by its id, or all tokens of an account by its."""
-        gone = [
-            digest
-            for digest, one in self._known.items()
-            if one.token is not None and identity in {one.token.token_id, one.token.account_id}
-        ]
-        for digest in gone:
-            del self._known[digest]
+        for digest in tuple(self._digests.get(identity, ())):
+            self.forget(digest)
 
     def all_known(self) -> Iterator[Remembered]:
         """What is remembered of known tokens."""
         return iter(self._known.values())
+
+
+def _identities(token: KnownToken | None) -> tuple[uuid.UUID, ...]:
+    """By what a token may be named in news."""
+    return () if token is None else (token.token_id, token.account_id)

@@ -1,6 +1,7 @@
 """Tokens looked up on the hot path: what is remembered, and for how long."""
 
 import asyncio
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -166,6 +167,49 @@ async def test_news_that_come_while_the_database_is_asked_are_not_lost(
     go_on.set()
     assert await asking is None
     assert unsteady.asked == 2
+
+
+@pytest.mark.parametrize("news", ["a stranger", "the token", "the account", "all"])
+async def test_only_news_of_the_token_has_it_asked_for_again_and_never_without_end(
+    opened: Opened,
+    database: Database,
+    unsteady: Unsteady,
+    monkeypatch: pytest.MonkeyPatch,
+    news: str,
+) -> None:
+    new, lookup = await new_token(database), opened()
+    identity = {
+        "a stranger": uuid.uuid4(),
+        "the token": new.row.id,
+        "the account": new.row.account_id,
+        "all": None,
+    }
+    read = lookup._read
+
+    async def disturbed(token: str) -> Any:
+        found = await read(token)
+        lookup.forget(identity[news])
+        return found
+
+    monkeypatch.setattr(lookup, "_read", disturbed)
+    async with asyncio.timeout(20):
+        assert await lookup.find(new.secret) is not None
+    assert (unsteady.asked, len(lookup._memory)) == ((1, 1) if news == "a stranger" else (3, 0))
+
+
+async def test_an_unknown_token_is_asked_for_once_whatever_the_news(
+    opened: Opened, unsteady: Unsteady, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lookup = opened()
+    read = lookup._read
+
+    async def disturbed(token: str) -> Any:
+        lookup.forget(uuid.uuid4())
+        return await read(token)
+
+    monkeypatch.setattr(lookup, "_read", disturbed)
+    assert await lookup.find(invented_token()) is None
+    assert unsteady.asked == 1
 
 
 async def test_expiry_needs_no_look_at_the_database(opened: Opened, database: Database) -> None:

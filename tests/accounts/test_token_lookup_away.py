@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 import pytest
+from sqlalchemy import text
 
 from accounts.database import Database
 from accounts.tokens import lookup as lookup_module
@@ -79,6 +80,26 @@ async def test_a_database_that_hangs_holds_up_nobody_who_is_known(
         for _ in range(100):
             assert await lookup.find(new.secret) is not None
     assert unsteady.asked == 2
+
+
+async def test_an_error_of_the_database_refuses_no_token(
+    opened: Opened, database: Database, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    new, other, lookup = await new_token(database), await new_token(database), opened()
+    await lookup.find(new.secret)
+    async with database.write() as session:
+        await session.execute(text("ALTER TABLE tokens RENAME TO elsewhere"))
+    clock.at += FRESH
+    for _ in range(3):
+        assert await lookup.find(new.secret) is not None
+        with pytest.raises(LookupUnavailable, match="away"):
+            await lookup.find(other.secret)
+    async with database.write() as session:
+        await session.execute(text("ALTER TABLE elsewhere RENAME TO tokens"))
+    clock.at += 1.1
+    assert await lookup.find(other.secret) is not None
+    (said,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert said.exc_info is not None
 
 
 async def test_too_many_questions_are_refused_at_once(
