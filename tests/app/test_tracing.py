@@ -87,6 +87,13 @@ async def test_a_request_has_a_span_and_one_for_each_stage(
     assert server.resource.attributes["service.name"] == "sportvision-gateway"
 
 
+async def test_both_spellings_of_a_path_are_one_route(traced: Traced, exporter: InMemorySpanExporter) -> None:
+    async with traced() as client:
+        answer = await client.post(PREDICT.rstrip("/"), files={"file": grey_jpeg(7)})
+        assert answer.status_code == 200
+    assert set(by_name(exporter)) == {f"POST {PREDICT}", "read", "decode", "inference"}
+
+
 async def test_a_caller_s_trace_goes_on_to_the_model_server(
     backend: FakeBackend, traced: Traced, exporter: InMemorySpanExporter
 ) -> None:
