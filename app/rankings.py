@@ -1,5 +1,6 @@
 """What models answer, and how it is read off their outputs: a form for each kind of model (docs/architecture.md)."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -50,7 +51,7 @@ class AnswerForm(Generic[RankedT]):
 
         Raises:
             InvalidReply: The outputs are not of the form: one is not there or has no row for the picture, they do not
-                fit each other, or a text is not UTF-8. A signature promises none of that.
+                fit each other, a text is not UTF-8, or a probability is no number. A signature promises none of that.
         """
         try:
             return self.read({name: rows[picture] for name, rows in outputs.items()})
@@ -87,11 +88,19 @@ class RankedType:
 
 def _read_classes(rows: Mapping[str, NDArray[Any]]) -> tuple[RankedClass, ...]:
     return tuple(
-        RankedClass(class_id.decode(), name.decode(), float(probability))
+        RankedClass(class_id.decode(), name.decode(), _finite(probability))
         for class_id, name, probability in zip(
             rows["class_ids"], rows["class_names"], rows["probabilities"], strict=True
         )
     )
+
+
+def _finite(probability: Any) -> float:
+    # A broken network answers nan for everything, which would be above no threshold, and no caller could tell why.
+    number = float(probability)
+    if not math.isfinite(number):
+        raise ValueError(f"a probability is {number}")
+    return number
 
 
 def _read_types(rows: Mapping[str, NDArray[Any]]) -> tuple[RankedType, ...]:
@@ -106,7 +115,7 @@ def _read_types(rows: Mapping[str, NDArray[Any]]) -> tuple[RankedType, ...]:
 def _read_groups(names: NDArray[Any], probabilities: NDArray[Any]) -> tuple[RankedGroup, ...]:
     # A type with fewer groups than the others has empty names behind them.
     return tuple(
-        RankedGroup(name.decode(), float(probability))
+        RankedGroup(name.decode(), _finite(probability))
         for name, probability in zip(names, probabilities, strict=True)
         if name
     )

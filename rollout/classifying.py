@@ -97,17 +97,21 @@ def _ranking(prediction: Prediction) -> Ranking:
     """Read all that gateways read, though the ids and their probabilities alone are compared.
 
     Raises:
-        InvalidReply: The outputs do not fit each other, or a text is not UTF-8.
+        InvalidReply: The outputs do not fit each other, a text is not UTF-8, or a probability is no number.
     """
     try:
         rows = {name: array[0] for name, array in prediction.outputs.items()}
         for name in rows.keys() & _TEXTS:
             for text in rows[name].ravel():
                 text.decode()
+        finite = all(np.isfinite(rows[name]).all() for name in rows.keys() - _TEXTS)
         classes = zip(rows[CLASS_IDS], rows[PROBABILITIES], *rows.values(), strict=True)
-        return [(ident.decode(), float(probability)) for ident, probability, *_ in classes]
+        ranking = [(ident.decode(), float(probability)) for ident, probability, *_ in classes]
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise InvalidReply(f"The outputs cannot be read: {error}.") from error
+    if not finite:
+        raise InvalidReply("The outputs cannot be read: a probability is no number.")
+    return ranking
 
 
 def _read(client: ModelServerClient, metadata: ModelMetadata) -> Version:

@@ -94,6 +94,8 @@ def test_outputs_that_do_not_fit_each_other_are_never_answered() -> None:
         ("class_names", np.array([b"Skiing"], object)),
         ("probabilities", np.array([[b"much", b"little"]], object)),
         ("probabilities", np.zeros((1, 2, 2), np.float32)),
+        ("probabilities", np.array([[np.nan, np.nan]], np.float32)),
+        ("group_probabilities", np.array([[[np.inf], [1.0]]], np.float32)),
         ("probabilities", np.array([0.5], np.float32)),
         ("probabilities", np.zeros((0, 2), np.float32)),
         ("probabilities", np.array(0.5, np.float32)),

@@ -24,6 +24,10 @@ def _fewer_names(outputs: Outputs) -> Outputs:
     return outputs | {"class_names": outputs["class_names"][:, :-1]}
 
 
+def _no_numbers(outputs: Outputs) -> Outputs:
+    return outputs | {"probabilities": np.full_like(outputs["probabilities"], np.nan)}
+
+
 def _no_rows(outputs: Outputs) -> Outputs:
     return outputs | {"probabilities": outputs["probabilities"][:0]}
 
@@ -41,6 +45,7 @@ SPOILT: Final[Mapping[str, Callable[[Outputs], Outputs]]] = {
     "ids that are not UTF-8": _not_utf8,
     "names that are not UTF-8": _names_not_utf8,
     "fewer names than ids": _fewer_names,
+    "probabilities that are no numbers": _no_numbers,
     "no row for the picture": _no_rows,
     "one number for all classes": _no_class_dimension,
     "a list in place of an id": _one_dimension_more,
