@@ -122,7 +122,7 @@ async def _addresses(name: str) -> tuple[str, list[str]]:
         found = await asyncio.get_running_loop().getaddrinfo(
             host.strip("[]"), int(port), type=socket.SOCK_STREAM
         )
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise RolloutError(f"{host} has no address: {error}.") from error
     by_family: dict[int, list[str]] = {}
     for family, _, _, _, where in found:

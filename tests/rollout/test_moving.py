@@ -285,7 +285,9 @@ def test_a_file_that_is_none_is_refused_with_the_reason(path: Path, text: str, w
         ConfigFile(path).model(MODEL)
 
 
-@pytest.mark.parametrize("name", ["nothing", ":8500", "host:", "host:eighty", "nowhere.invalid:8500"])
+@pytest.mark.parametrize(
+    "name", ["nothing", ":8500", "host:", "host:eighty", "nowhere.invalid:8500", "a..b:8500"]
+)
 async def test_what_is_no_address_is_refused(name: str) -> None:
     with pytest.raises(RolloutError, match=r"is no model server's address|has no address"):
         async with open_targets([name]):
