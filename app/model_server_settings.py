@@ -42,8 +42,9 @@ class ModelServerSettings(BaseModel):
         float,
         Field(
             gt=0,
-            description="Where there may be several model servers: an attempt is given up after so many seconds at "
-            "most, so that another can answer; but never sooner than calls usually take.",
+            description="Where there may be several model servers: the first attempt is given up after so many "
+            "seconds at most, so that another can answer, and each after it has twice the time; but never sooner "
+            "than calls usually take.",
         ),
     ] = 2.0
     retry_budget_share: Annotated[

@@ -99,13 +99,18 @@ def guards(images: np.ndarray) -> None:
     budget = RetryBudget(RetryBudgetSettings())
     usual = UsualTime()
     signature = Signature({"images": TensorSpec("x:0", "uint8", (None, *SHAPE[1:]))}, {}, "predict")
-    attempts = Attempts(RetryPolicy(), budget, True, 0.1, lambda: None, lambda: None)
+    attempts = Attempts(RetryPolicy(), budget, True, usual, lambda: None, lambda: None)
     inputs = {"images": images}
+
+    def time_of_an_attempt() -> None:
+        attempts.seconds_for(10.0)
+        budget.give_back()
+
     for name, work in {
         "signature": lambda: check_inputs(inputs, signature),
         "breaker": lambda: breaker.record(breaker.admit(), Verdict.ALIVE),
         "budget": budget.deposit,
-        "time of an attempt": lambda: attempts.seconds_for(10.0),
+        "time of an attempt": time_of_an_attempt,
         "usual time": lambda: usual.add(0.1),
     }.items():
         number = 100_000

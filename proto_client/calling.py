@@ -184,18 +184,14 @@ class Caller:
         self, method: Method, content: bytes, model: str, seconds: float, usual: UsualTime
     ) -> bytes:
         metadata = tuple(self._call_metadata()) if self._call_metadata is not None else None
-        first = True
 
         async def attempt(given: float) -> bytes:
             started = time.perf_counter()
             reply = await self._attempt(method, content, given, metadata)
-            if first:
-                usual.add(time.perf_counter() - started)
+            usual.add(time.perf_counter() - started)
             return reply
 
         def on_retry() -> None:
-            nonlocal first
-            first = False
             if self._observer is not None:
                 self._observer.call_retried(method=method.name, model=model)
 
@@ -205,20 +201,30 @@ class Caller:
 
         self._budget.deposit()
         policy = self._settings.retry if method.repeatable else _ONCE
-        attempts = Attempts(policy, self._budget, self._several, usual.at_most, on_retry, on_refused)
+        attempts = Attempts(policy, self._budget, self._several, usual, on_retry, on_refused)
+        left = await self._ready(seconds)
         try:
-            return await with_retries(attempt, attempts, seconds)
+            return await with_retries(attempt, attempts, left)
         except grpc.aio.AioRpcError as error:
             raise error_for(error.code(), error.details()) from error
+
+    async def _ready(self, seconds: float) -> float:
+        """Wait until it is known where the servers are; the seconds that are left then for the call."""
+        self._check_open()
+        started = time.monotonic()
+        try:
+            await self._link.ready(seconds)
+        except TimeoutError:
+            message = f"The names in {self._target} were not looked up in time."
+            raise error_for(grpc.StatusCode.DEADLINE_EXCEEDED, message) from None
+        return seconds - (time.monotonic() - started)
 
     async def _attempt(
         self, method: Method, content: bytes, seconds: float, metadata: tuple[tuple[str, str], ...] | None
     ) -> bytes:
-        if self._closed:
-            raise error_for(grpc.StatusCode.CANCELLED, "The client is closed.")
+        self._check_open()
         try:
-            invoke = await self._link.invoke(method.path)
-            return await invoke(content, timeout=seconds, metadata=metadata)
+            return await self._link.invoke(method.path)(content, timeout=seconds, metadata=metadata)
         except UnresolvedError as error:
             raise error_for(grpc.StatusCode.UNAVAILABLE, str(error)) from error
         except asyncio.CancelledError:
@@ -227,6 +233,10 @@ class Caller:
                 # Closing the channel cancels its calls; the caller was not cancelled, and must not seem so.
                 raise error_for(grpc.StatusCode.CANCELLED, "The client was closed during the call.") from None
             raise
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise error_for(grpc.StatusCode.CANCELLED, "The client is closed.")
 
     def _verdict(self, error: ModelServerError, seconds: float, usual: UsualTime) -> Verdict:
         """What a failed call says of the server: whoever answers, with whatever, is alive."""

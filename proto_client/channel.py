@@ -38,9 +38,9 @@ class RetryPolicy:
         initial_backoff: The wait before the first retry, in seconds.
         max_backoff: The longest wait, in seconds.
         multiplier: By how much the wait grows with each retry.
-        attempt_timeout: Where there may be several servers, an attempt is given up after so many seconds, or half of
-            what is left if that is less, so that another server can still answer; but never sooner than calls
-            usually take, and not where no retry could follow.
+        attempt_timeout: Where there may be several servers, the first attempt is given up after so many seconds, or
+            an eighth of what is left if that is less, so that another server can still answer; each attempt after
+            that has twice the time. But never sooner than calls usually take, and not where no retry could follow.
         budget: How many retries there may be in all.
 
     Raises:

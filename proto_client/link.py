@@ -79,14 +79,33 @@ class Link:
         if targets.fixed is not None:
             self._open(_Look(targets.fixed, tls.stamp() if tls else ()))
 
-    async def invoke(self, path: str) -> Invoke:
-        """Return the callable for a gRPC method.
+    async def ready(self, seconds: float) -> None:
+        """Look, if it is time to; wait for that only where there is no channel yet, and for so many seconds at most.
+
+        Raises:
+            TimeoutError: It takes longer. It goes on, for the next call.
+        """
+        if not self._looks or (self._channel is not None and self._clock() < self._next_look):
+            return
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name=f"look for {self._targets.text}")
+        if self._channel is not None:
+            return
+        looking = self._looking
+        # A caller who goes away does not end it for the others.
+        done, _ = await asyncio.wait([looking], timeout=seconds)
+        if not done:
+            raise TimeoutError
+        # Closing has cancelled it; the call will see.
+        if not looking.cancelled():
+            looking.result()
+
+    def invoke(self, path: str) -> Invoke:
+        """Return the callable for a gRPC method; be `ready` first.
 
         Raises:
             UnresolvedError: There is no address yet.
         """
-        if self._looks and (self._channel is None or self._clock() >= self._next_look):
-            await self._look_now()
         found = self._invokes.get(path)
         if found is None:
             if self._channel is None:
@@ -102,13 +121,6 @@ class Link:
         await asyncio.gather(*tasks, return_exceptions=True)
         channels = [*self._old, *([] if self._channel is None else [self._channel])]
         await asyncio.gather(*(channel.close(grace) for channel in channels))
-
-    async def _look_now(self) -> None:
-        """Start a look, unless there is one; wait for it only where there is no channel yet."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look(), name=f"look for {self._targets.text}")
-        if self._channel is None:
-            await asyncio.shield(self._looking)
 
     async def _look(self) -> None:
         # At once, so that no other call starts a second look when this one has found nothing.

@@ -20,7 +20,8 @@ class RetryBudgetSettings:
         share: Retries for each call, in the long run.
         per_second: Retries a second on top of that.
         burst: The most that are saved up: so many calls may fail and be repeated at the same moment, when one of
-            two servers dies say. It should be at least half of the calls that are in flight at a time.
+            two servers dies say. It should be at least as many as there are calls in flight at a time: each of them
+            reserves one where there are several servers.
 
     Raises:
         ValueError: A value is out of range.
@@ -40,6 +41,8 @@ class RetryBudgetSettings:
 class RetryBudget:
     """A bucket of tokens, full at first: calls and time put tokens in, each retry takes one out.
 
+    A token may be reserved for a retry that may not come to be, so that it can be relied upon.
+
     Args:
         settings: What it allows.
         clock: Seconds that only grow.
@@ -49,17 +52,13 @@ class RetryBudget:
         self._settings = settings
         self._clock = clock
         self._tokens = float(settings.burst)
+        self._reserved = 0
         self._at = clock()
 
     @property
     def tokens(self) -> float:
-        """How many retries could be made now; as of the last call or retry."""
-        return self._tokens
-
-    @property
-    def allows(self) -> bool:
-        """Whether a retry could be made now."""
-        return self._tokens >= 1
+        """How many retries could be made now, the reserved ones included; as of the last call or retry."""
+        return self._tokens + self._reserved
 
     def deposit(self) -> None:
         """A call begins."""
@@ -73,9 +72,21 @@ class RetryBudget:
         self._tokens -= 1
         return True
 
+    def reserve(self) -> bool:
+        """Set aside what a retry costs, until `give_back`; False where the budget is spent."""
+        if not self.withdraw():
+            return False
+        self._reserved += 1
+        return True
+
+    def give_back(self) -> None:
+        """Put back what was reserved; a retry that follows in the same turn of the loop is sure to find it."""
+        self._reserved -= 1
+        self._tokens += 1
+
     def _add(self, tokens: float) -> None:
         now = self._clock()
-        self._tokens = min(
-            self._tokens + tokens + (now - self._at) * self._settings.per_second, self._settings.burst
-        )
+        # What is reserved may come back, and there must be room for it.
+        room = self._settings.burst - self._reserved
+        self._tokens = min(self._tokens + tokens + (now - self._at) * self._settings.per_second, room)
         self._at = now

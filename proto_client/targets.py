@@ -30,7 +30,8 @@ class Targets:
 
     Attributes:
         text: The same.
-        several: Whether there may be more than one server: a list, or a name, which can have many addresses.
+        several: Whether there may be more than one server: a list, or what gRPC looks up (dns:, xds:). A bare
+            host:port is one server, though it be a name.
         listed: Whether there is a list, in which no one name stands for all servers.
         fixed: The target for gRPC, where it needs no looking up here; else None, and `resolve` gives it.
 
@@ -49,7 +50,7 @@ class Targets:
             return
         self._addresses = [_read(part.strip()) for part in text.split(",")]
         self.listed = len(self._addresses) > 1
-        self.several = self.listed or self._addresses[0].literal is None
+        self.several = self.listed
         if not self.listed:
             self.fixed = text.strip()
         elif all(address.literal is not None for address in self._addresses):
@@ -78,6 +79,10 @@ class Targets:
                 answers = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
             except OSError as error:
                 failure = error
+                continue
+            except UnicodeError as error:
+                # It has an empty part, say, or one that is too long: no resolver was asked.
+                failure = OSError(f"{address.host!r} cannot be looked up: {error}")
                 continue
             for *_, name in answers:
                 # A link-local address may end in a zone.

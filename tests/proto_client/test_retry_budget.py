@@ -24,7 +24,7 @@ def test_it_is_full_at_first_and_holds_no_more_than_the_burst() -> None:
     for _ in range(1000):
         budget.deposit()
     assert spend(budget) == 30
-    assert not budget.allows
+    assert not budget.withdraw()
 
 
 def test_a_share_of_the_calls_may_be_repeated() -> None:
@@ -53,6 +53,29 @@ def test_a_server_that_fails_every_call_gets_little_more_than_its_calls() -> Non
         budget.deposit()
         retries += sum(budget.withdraw() for _ in range(3))
     assert retries == pytest.approx(256 + 0.2 * 10_000 + 10 * 10, abs=1)
+
+
+def test_what_is_reserved_is_nobody_elses_until_it_is_given_back() -> None:
+    budget = RetryBudget(RetryBudgetSettings(share=0, per_second=0, burst=3), Clock())
+    assert budget.reserve()
+    assert budget.reserve()
+    assert budget.tokens == 3
+    assert spend(budget) == 1
+    assert not budget.reserve()
+    budget.give_back()
+    assert budget.withdraw()
+    budget.give_back()
+    assert budget.tokens == 1
+
+
+def test_what_is_reserved_leaves_room_to_come_back() -> None:
+    clock = Clock()
+    budget = RetryBudget(RetryBudgetSettings(share=0, per_second=1, burst=3), clock)
+    assert budget.reserve()
+    clock.turn(3600)
+    assert spend(budget) == 2
+    budget.give_back()
+    assert spend(budget) == 1
 
 
 @pytest.mark.parametrize("wrong", [{"share": -0.1}, {"per_second": -1}, {"burst": 0}])

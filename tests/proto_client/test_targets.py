@@ -13,8 +13,9 @@ from proto_client import Targets
     [
         ("127.0.0.1:8500", "127.0.0.1:8500", False, False),
         ("[::1]:8500", "[::1]:8500", False, False),
-        ("tf-serving:8500", "tf-serving:8500", True, False),
+        ("tf-serving:8500", "tf-serving:8500", False, False),
         ("dns:///model-server:8500", "dns:///model-server:8500", True, False),
+        ("xds:///model-server", "xds:///model-server", True, False),
         ("unix:/tmp/socket", "unix:/tmp/socket", False, False),
         ("ipv4:10.0.0.1:1,10.0.0.2:1", "ipv4:10.0.0.1:1,10.0.0.2:1", True, True),
         ("10.0.0.1:1, 10.0.0.2:2", "ipv4:10.0.0.1:1,10.0.0.2:2", True, True),
@@ -77,3 +78,10 @@ def test_a_name_that_cannot_be_looked_up_is_left_out_unless_it_is_all_there_is(
         targets.resolve()
     names["two"] = ["10.0.0.1"]
     assert targets.resolve() == "ipv4:10.0.0.1:2"
+
+
+def test_a_name_that_cannot_be_one_is_left_out_as_well() -> None:
+    # No resolver is asked about these: Python cannot encode them, and says so by a UnicodeError.
+    with pytest.raises(OSError, match=r"'a\.\.b' cannot be looked up"):
+        Targets("c..d:2,a..b:1").resolve()
+    assert Targets("a..b:1,10.0.0.1:2").resolve() == "ipv4:10.0.0.1:2"

@@ -29,3 +29,17 @@ def test_it_follows_a_server_that_becomes_slower() -> None:
     for seconds in [0.1] * 50 + [1.0] * 5:
         usual.add(seconds)
     assert usual.at_most > 1.0
+
+
+def test_what_was_given_up_counts_twice_until_there_is_an_answer() -> None:
+    usual = UsualTime()
+    assert usual.backed_off == 0
+    # Many at the same moment say the same thing.
+    assert [usual.give_up(0.2) for _ in range(50)] == [0.4] * 50
+    assert usual.backed_off == 0.4
+    assert usual.give_up(0.1) == 0.2
+    assert usual.backed_off == 0.4
+    # That is patience, not knowledge.
+    assert usual.at_most == 0
+    usual.add(0.1)
+    assert usual.backed_off == 0
