@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Executable, func, select
+from sqlalchemy import Executable, Select, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,6 +27,8 @@ from accounts.usage_counts import Counts
 #: Days × tokens that are kept while the database is away; some 30 MB. What comes on top is not counted.
 MAX_PENDING: Final = 100_000
 _COUNTED: Final = ("requests", "images", "refused", "failed")
+#: Days are summed up beside the writing so often, before a write waits for it.
+_TRIES: Final = 3
 #: Between tries while the database is away, at most.
 _MAX_PAUSE_SECONDS: Final = 30.0
 #: For the last write, when the process is about to end.
@@ -76,10 +78,13 @@ class UsageLedger:
         self._being_written = 0
         self._waiting = 0
         self._wake = asyncio.Event()
-        # A sum of what is written and what is not must not be taken in the midst of a write.
         self._writing = asyncio.Lock()
+        # How many writes have begun: a sum of what is written and what is not must not be taken in the midst of one.
+        self._begun = 0
         self._stopping = False
         self._failing = False
+        #: The kinds of failures since the last write that went well.
+        self._failures: set[type[Exception]] = set()
         self._dropping = False
 
     def count(self, token_id: uuid.UUID, account_id: uuid.UUID, counts: Counts) -> None:
@@ -118,25 +123,40 @@ class UsageLedger:
         statement = (
             select(DailyUsage.day, *columns).where(whose, DailyUsage.day >= since).group_by(DailyUsage.day)
         )
-        async with self._writing:
-            async with self._database.read() as session:
-                # PostgreSQL's sums of big integers are decimals.
-                days = {day: Counts(*map(int, sums)) for day, *sums in await session.execute(statement)}
-            for day, counts in self._unwritten(token_id, account_id).items():
-                if day >= since:
-                    days.setdefault(day, Counts()).add(counts)
+        for _ in range(_TRIES):
+            async with self._writing:
+                # Only waited for, and not held while the database is asked: one that hangs would hold up all others
+                # who ask, and the next write.
+                begun = self._begun
+            days = await self._written(statement)
+            # Nobody knows whether this has seen what was written meanwhile.
+            if begun == self._begun:
+                break
+        else:
+            # The database answers, and writes follow each other closely: one of them waits.
+            async with self._writing:
+                days = await self._written(statement)
+        for day, counts in self._unwritten(token_id, account_id).items():
+            if day >= since:
+                days.setdefault(day, Counts()).add(counts)
         return dict(sorted(days.items()))
+
+    async def _written(self, statement: Select[date, *tuple[Any, ...]]) -> dict[date, Counts]:
+        async with self._database.read() as session:
+            # PostgreSQL's sums of big integers are decimals.
+            return {day: Counts(*map(int, sums)) for day, *sums in await session.execute(statement)}
 
     async def write(self) -> None:
         """Write what was counted; where that fails, it is kept for the next time.
 
         Raises:
             DatabaseAway: It was not written.
-            SQLAlchemyError: It was not written either; a table is missing, say.
+            Exception: It was not written either; a table is missing, say.
         """
         async with self._writing:
             if not self._pending:
                 return
+            self._begun += 1
             rows, self._pending, self._waiting = self._pending, {}, 0
             self._being_written = sum(counts.requests for counts in rows.values())
             written = False
@@ -164,14 +184,21 @@ class UsageLedger:
     async def _try(self) -> None:
         try:
             await self.write()
-        except (DatabaseAway, SQLAlchemyError) as error:
-            if not self._failing:
-                _log.warning("usage is kept in memory until it can be written: %s", error)
+        except Exception as error:  # noqa: BLE001
+            # Whatever it is, the next write may go well, and nobody would begin to write anew.
+            if type(error) not in self._failures:
+                self._failures.add(type(error))
+                _log.warning(
+                    "usage is kept in memory until it can be written: %s",
+                    error,
+                    exc_info=None if isinstance(error, DatabaseAway | SQLAlchemyError) else error,
+                )
             self._failing = True
         else:
             if self._failing:
                 _log.warning("usage is written again")
             self._failing = self._dropping = False
+            self._failures.clear()
 
     def stop(self) -> None:
         """Let `run` write a last time and end."""

@@ -3,11 +3,16 @@
 import asyncio
 import logging
 import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from accounts import usage
 from accounts.database import Database, DatabaseAway
 from accounts.tables import Account, DailyUsage, Token
 from accounts.usage import UsageLedger, open_ledger
@@ -104,6 +109,124 @@ async def test_the_days_of_a_token_and_of_an_account_with_what_is_not_written_ye
     assert list(await ledger.daily(days[0], token_id=other)) == days[:3]
 
 
+class Slow:
+    """A database that has read, and does not come to an end with it before it is told to."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.reads = 0
+        self.gate = asyncio.Event()
+
+    @property
+    def kind(self) -> str:
+        return self.database.kind
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        async with self.database.read() as session:
+            yield session
+        self.reads += 1
+        await self.gate.wait()
+
+    def write(self) -> AbstractAsyncContextManager[AsyncSession]:
+        return self.database.write()
+
+    async def until_read(self, times: int) -> None:
+        await until(lambda: self.reads == times)
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not reached():
+            await asyncio.sleep(0.005)
+
+
+async def test_those_who_ask_hold_up_neither_each_other_nor_a_write(database: Database) -> None:
+    account, (token,) = await new_account(database)
+    slow = Slow(database)
+    ledger = ledger_of(slow)  # type: ignore[arg-type]
+    asking = [asyncio.create_task(ledger.daily(MONDAY, token_id=token)) for _ in range(10)]
+    await slow.until_read(10)
+    ledger.count(token, account, ONE)
+    async with asyncio.timeout(20):
+        await ledger.write()
+    ledger.count(token, account, ONE)
+    slow.gate.set()
+    # They had read before the first was written, and find it neither in memory any more.
+    assert await asyncio.gather(*asking) == [{MONDAY: Counts(2, 2)}] * 10
+    assert slow.reads == 20
+
+
+async def test_who_asks_is_answered_however_often_it_is_written_meanwhile(database: Database) -> None:
+    account, (token,) = await new_account(database)
+    slow = Slow(database)
+    ledger = ledger_of(slow)  # type: ignore[arg-type]
+    asking = asyncio.create_task(ledger.daily(MONDAY, token_id=token))
+    for number in range(1, 4):
+        await slow.until_read(number)
+        ledger.count(token, account, ONE)
+        await ledger.write()
+        slow.gate.set()
+        await asyncio.sleep(0)
+        slow.gate.clear()
+    await slow.until_read(4)
+    ledger.count(token, account, ONE)
+    writing = asyncio.create_task(ledger.write())
+    slow.gate.set()
+    assert await asking == {MONDAY: Counts(4, 4)}
+    await writing
+    assert ledger.unwritten == 0
+
+
+async def test_nothing_is_counted_twice_or_missed_while_it_is_written(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account, (token,) = await new_account(database)
+    ledger = ledger_of(database)
+    ledger.count(token, account, ONE)
+    upsert, written, go_on = usage._upsert, asyncio.Event(), asyncio.Event()
+
+    async def slow(*given: Any) -> None:
+        await upsert(*given)
+        written.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(usage, "_upsert", slow)
+    writing = asyncio.create_task(ledger.write())
+    await written.wait()
+    asking = asyncio.create_task(ledger.daily(MONDAY, token_id=token))
+    await asyncio.sleep(0)
+    ledger.count(token, account, ONE)
+    go_on.set()
+    assert await asking == {MONDAY: Counts(2, 2)}
+    await writing
+
+
+async def test_no_failure_ends_the_writing_and_each_kind_is_logged_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    account, (token,) = await new_account(database)
+    failures = [RuntimeError("odd"), DatabaseAway("gone"), RuntimeError("odd"), DatabaseAway("gone")]
+    upsert = usage._upsert
+
+    async def fail(*given: Any) -> None:
+        if failures:
+            raise failures.pop(0)
+        await upsert(*given)
+
+    monkeypatch.setattr(usage, "_upsert", fail)
+    async with open_ledger(database, interval=0.01, batch=1000) as ledger:
+        ledger.count(token, account, ONE)
+        await until(lambda: not ledger.unwritten)
+    kept = "usage is kept in memory until it can be written: "
+    assert [record.message for record in caplog.records] == [
+        f"{kept}odd",
+        f"{kept}gone",
+        "usage is written again",
+    ]
+    assert list((await rows(database)).values()) == [ONE]
+
+
 async def test_what_a_deleted_token_used_does_not_stand_in_the_way(database: Database) -> None:
     account, (kept, deleted) = await new_account(database, tokens=2)
     ledger = ledger_of(database)
@@ -120,9 +243,7 @@ async def test_what_a_deleted_token_used_does_not_stand_in_the_way(database: Dat
 
 
 async def until_written(ledger: UsageLedger) -> None:
-    async with asyncio.timeout(20):
-        while ledger.unwritten:
-            await asyncio.sleep(0.005)
+    await until(lambda: not ledger.unwritten)
 
 
 @pytest.mark.parametrize(("interval", "batch"), [(0.01, 1000), (3600, 5)], ids=["by time", "by number"])
