@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sqlalchemy import update
 from accounts.database import Database
 from accounts.tables.base import now
 from accounts.tables.mail import Link
+from accounts.tokens.news import News
 from tests.support.self_service import Desk, check_problem, open_desk, path_in, self_service_settings, text_of
 
 ADA = "ada@example.org"
@@ -254,3 +256,19 @@ async def test_no_address_and_no_secret_is_logged(
     assert "of ada" not in written
     assert link not in written
     assert str(session["token"]) not in written
+
+
+async def test_a_token_that_is_revoked_again_is_no_news(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[uuid.UUID | None] = []
+    heard = News.heard
+
+    def note(news: News, identity: uuid.UUID | None) -> None:
+        told.append(identity)
+        heard(news, identity)
+
+    await desk.sign_in(ADA)
+    made = (await desk.client.post("/accounts/me/tokens", json={"name": "shop"})).json()
+    monkeypatch.setattr(News, "heard", note)
+    for _ in range(3):
+        assert (await desk.client.delete(f"/accounts/me/tokens/{made['id']}")).status_code == 204
+    assert told == [uuid.UUID(made["id"])]
