@@ -25,7 +25,7 @@ def made_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("models")
     subprocess.run(
         [sys.executable, "-m", "tests.conformance.make_models", str(directory)],
-        cwd=ROOT, check=True, capture_output=True, timeout=120,
+        cwd=ROOT, check=True, capture_output=True, timeout=150,
     )  # fmt: skip
     return directory
 

@@ -46,14 +46,14 @@ class ServerProcess:
         found = _READY.search(self.log)
         return found[1] if found else None
 
-    def wait_ready(self, seconds: float = 90.0) -> str:
+    def wait_ready(self, seconds: float = 150.0) -> str:
         eventually(
             lambda: self.address is not None or self.process.poll() is not None, "server ready", seconds
         )
         assert self.address is not None, self.log
         return self.address
 
-    def wait_exit(self, seconds: float = 60.0) -> int:
+    def wait_exit(self, seconds: float = 150.0) -> int:
         return self.process.wait(seconds)
 
     def close(self) -> None:
