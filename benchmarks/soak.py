@@ -109,7 +109,7 @@ async def watch(processes: dict[str, Measured], end: float, pause: float, found:
     begun = time.perf_counter()
     while (now := time.perf_counter()) < end:
         for name, process in processes.items():
-            found.memory.setdefault(name, []).append(((now - begun) / 60, process.memory()[0]))
+            found.memory.setdefault(name, []).append(((now - begun) / 60, process.private_memory()))
         await asyncio.sleep(pause)
 
 
@@ -128,7 +128,7 @@ def show(report: Report, found: Soaked, tolerance: float) -> bool:
         before, after = growth(samples)
         flat = flat and after <= before * (1 + tolerance)
         rows.append([name, f"{before:.0f} MB", f"{after:.0f} MB", f"{100 * (after / before - 1):+.1f}%"])
-    report.table(["memory (PSS)", "second quarter", "last quarter", "change"], rows)
+    report.table(["memory (USS)", "second quarter", "last quarter", "change"], rows)
     waits = sorted(found.waits)
     report.table(
         ["answered as they should be", "hung up", "wrong", "p50", "p99"],
