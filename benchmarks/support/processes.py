@@ -59,7 +59,7 @@ class Measured:
         return sum(info.pss for info in infos) / 1e6, sum(info.rss for info in infos) / 1e6
 
     def private_memory(self) -> float:
-        """The memory that is theirs alone, in megabytes (USS): the PSS moves with whatever else maps the same files."""
+        """The memory that is theirs alone, in megabytes (USS): PSS moves with whatever else maps the same files."""
         return sum(psutil.Process(pid).memory_full_info().uss for pid in self.pids()) / 1e6
 
 

@@ -107,6 +107,22 @@ async def test_an_account_is_exported_and_deleted_whole(desk: Desk) -> None:
     assert export["suppression"]["reason"] == "deleted"
 
 
+async def test_an_account_is_exported_a_few_times_an_hour(sqlite_url: str, tmp_path: Path) -> None:
+    async with open_desk(self_service_settings(sqlite_url, tmp_path / "mails")) as desk:
+        await desk.sign_in(ADA)
+        for _ in range(5):
+            export = (await desk.client.get("/accounts/me/export")).json()
+        assert [mail["kind"] for mail in export["mails"]] == ["account.confirm"]
+        assert [link["purpose"] for link in export["links"]] == ["account.confirm"]
+        assert export["audit_log_entries"] == len(export["audit_log"])
+        refused = await desk.client.get("/accounts/me/export")
+        assert "5 times an hour" in check_problem(refused, 429, "too-many-exports")
+        assert 0 < int(refused.headers["Retry-After"]) <= 720
+        # The account of another, from the same network.
+        await desk.sign_in("eve@example.org")
+        assert (await desk.client.get("/accounts/me/export")).status_code == 200
+
+
 async def test_static_tokens_have_no_account(desk: Desk) -> None:
     desk.client.headers["Authorization"] = "a-token-for-the-tests"
     check_problem(await desk.client.get("/accounts/me"), 403, "account-needed")
