@@ -39,7 +39,7 @@ class RetryPolicy:
         max_backoff: The longest wait, in seconds.
         multiplier: By how much the wait grows with each retry.
         attempt_timeout: Where there may be several servers, the first attempt is given up after so many seconds, or
-            an eighth of what is left if that is less, so that another server can still answer; each attempt after
+            a sixteenth of what is left if that is less, so that another server can still answer; each attempt after
             that has twice the time. But never sooner than calls usually take, and not where no retry could follow.
         budget: How many retries there may be in all.
 

@@ -24,9 +24,9 @@ __all__ = ["Attempts", "with_retries"]
 _PASSING: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
 # Spreads the waits of callers who met the same fault at the same moment, as gRFC A6 does.
 _JITTER: Final = 0.2
-# The first attempt takes at most so much of the time: as each takes twice as long as the one before, three have room
+# The first attempt takes at most so much of the time: as each takes twice as long as the one before, four have room
 # in it, and the last of them has the greater part.
-_FIRST_SHARE: Final = 1 / 8
+_FIRST_SHARE: Final = 1 / 16
 # gRPC's core says so of a reply above the client's own limit; another would be as large.
 _TOO_LARGE: Final = "larger than max"
 
