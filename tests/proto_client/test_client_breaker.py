@@ -77,6 +77,8 @@ async def test_it_closes_by_itself_when_the_server_answers_again(
     caplog.set_level(logging.INFO, "proto_client")
     with backend.hold(Method.PREDICT):
         await scene.fail(DeadlineExceeded, 3, timeout=0.1)
+    # Of three, where the machine is quick: what takes too long to connect is not sent.
+    sent = backend.calls[Method.PREDICT]
     scene.clock.turn(59.9)
     await scene.fail(CircuitOpen, 1)
     scene.clock.turn(0.2)
@@ -85,7 +87,7 @@ async def test_it_closes_by_itself_when_the_server_answers_again(
     opened, closed = (record.getMessage() for record in caplog.records if "breaker" in record.getMessage())
     assert opened.startswith(f"{backend.target} does not answer; the breaker is open (DEADLINE_EXCEEDED: ")
     assert closed == f"{backend.target} answers again; the breaker is closed"
-    assert backend.calls[Method.PREDICT] == 4
+    assert backend.calls[Method.PREDICT] == sent + 1
 
 
 async def test_one_probe_at_a_time_and_it_does_not_wait_for_long(backend: FakeBackend, scene: Scene) -> None:
