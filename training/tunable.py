@@ -125,13 +125,23 @@ def with_precision(network: keras.Model, precision: str) -> keras.Model:
     return copy
 
 
-def _unfreeze(backbone: keras.Model, first: str) -> None:
+def first_trained(backbone: keras.Model, first: str) -> int:
+    """Find the layer to unfreeze from, by the start of its name.
+
+    Raises:
+        TrainingError: No layer's name begins so.
+    """
     names = [layer.name for layer in backbone.layers]
     start = next((place for place, name in enumerate(names) if name.startswith(first)), None)
     if start is None:
         raise TrainingError(
             f"The backbone has no layer {first!r} to unfreeze from; it has {', '.join(names)}."
         )
+    return start
+
+
+def _unfreeze(backbone: keras.Model, first: str) -> None:
+    start = first_trained(backbone, first)
     backbone.trainable = True
     for place, layer in enumerate(backbone.layers):
         layer.trainable = place >= start and not isinstance(layer, keras.layers.BatchNormalization)

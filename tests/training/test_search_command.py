@@ -146,3 +146,7 @@ def test_an_ablation_trains_each_variant_once_and_goes_on(
     assert "nothing is left to compare by" in capsys.readouterr().err
     assert main([*given, "--variant", "no mixing: --mixup 0"]) == 1
     assert "same name" in capsys.readouterr().err
+    wrong = words("--run", place / "none", "--variant", "less: --unfreeze no_such_layer")
+    assert main([*given, *wrong]) == 1
+    assert "no layer 'no_such_layer' to unfreeze from" in capsys.readouterr().err
+    assert not (place / "none").exists(), "told before anything is trained"

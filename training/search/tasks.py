@@ -24,6 +24,7 @@ from training.pipeline import Prepared
 from training.runs import read_run
 from training.search.space import Draw, draw_finetuning, draw_head, unfreezing_depths
 from training.settings import TrainSettings
+from training.tunable import first_trained
 from training.views import ORIGINAL, training_views
 from training.watching import AfterEpoch, measure_logits
 
@@ -229,7 +230,8 @@ class FinetuneTask:
             kept: The parameters that are not drawn.
 
         Raises:
-            TrainingError: The run is not there, or was trained on the validation part.
+            TrainingError: The run is not there or was trained on the validation part, or no layer has the name to
+                unfreeze from.
         """
         run = read_run(source.start, weights=source.weights)
         if run.record["trained_on"]["validation_included"]:
@@ -237,6 +239,7 @@ class FinetuneTask:
                 f"{source.start} was trained on the validation part, so that nothing is left to choose by. "
                 "Start from a run made with --final-on-train-only."
             )
+        first_trained(run.backbone, base.unfreeze)
         self._source = source
         self._base = base
         self._folder = folder

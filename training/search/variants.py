@@ -96,17 +96,18 @@ def run_ablation(
     if options.on_validation:
         raise TrainingError("With --on-validation nothing is left to compare by. Leave it out.")
     chosen = [(one, parse([*options.given, *one.options])) for one in variants]
+    # All of them before the first training: a wrong option must not come to light hours later.
+    tasks = [(one, settings_from(own), _task(own, options.run / "trainings")) for one, own in chosen]
     options.run.mkdir(parents=True, exist_ok=True)
     done = _read(options.run / RESULTS)
     # Seeds outside: after the first of them every variant has a figure, however early somebody stops.
     for seed in range(options.seed, options.seed + options.seeds):
-        for variant, own in chosen:
-            task = _task(own, options.run / "trainings")
+        for variant, settings, task in tasks:
             identity = {**task.identity(), "settings": task.identity()["settings"] | {"seed": seed}}
             if any(row["identity"] == _plain(identity) and row["name"] == variant.name for row in done):
                 continue
             started = time.perf_counter()
-            found = task.attempt(settings_from(own), seed, lambda _: None)
+            found = task.attempt(settings, seed, lambda _: None)
             done.append(_row(variant, seed, found, time.perf_counter() - started, identity))
             write_json(options.run / RESULTS, {"code": code_version(), "trainings": done})
             print(f"{variant.name}, seed {seed}: top-1 {found.top1:.4f}, loss {found.loss:.4f}", flush=True)
