@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from accounts.database import Database, DatabaseAway
+from accounts.failures import Failures
 from accounts.tables import DailyUsage
 from accounts.tokens.holding import hold
 from accounts.usage_counts import Counts
@@ -82,9 +83,7 @@ class UsageLedger:
         # How many writes have begun: a sum of what is written and what is not must not be taken in the midst of one.
         self._begun = 0
         self._stopping = False
-        self._failing = False
-        #: The kinds of failures since the last write that went well.
-        self._failures: set[type[Exception]] = set()
+        self._failures = Failures()
         self._dropping = False
 
     def count(self, token_id: uuid.UUID, account_id: uuid.UUID, counts: Counts) -> None:
@@ -99,7 +98,7 @@ class UsageLedger:
         known.add(counts)
         self._waiting += 1
         # While the database is away, a full batch is no reason to ask it again at once.
-        if self._waiting >= self._batch and not self._failing:
+        if self._waiting >= self._batch and not self._failures:
             self._wake.set()
 
     async def daily(
@@ -178,7 +177,7 @@ class UsageLedger:
                     await self._wake.wait()
             self._wake.clear()
             await self._try()
-            pause = min(max(pause * 2, 0.1), _MAX_PAUSE_SECONDS) if self._failing else self._interval
+            pause = min(max(pause * 2, 0.1), _MAX_PAUSE_SECONDS) if self._failures else self._interval
         await self._try()
 
     async def _try(self) -> None:
@@ -186,19 +185,17 @@ class UsageLedger:
             await self.write()
         except Exception as error:  # noqa: BLE001
             # Whatever it is, the next write may go well, and nobody would begin to write anew.
-            if type(error) not in self._failures:
-                self._failures.add(type(error))
+            if self._failures.is_new(error):
                 _log.warning(
                     "usage is kept in memory until it can be written: %s",
                     error,
                     exc_info=None if isinstance(error, DatabaseAway | SQLAlchemyError) else error,
                 )
-            self._failing = True
         else:
-            if self._failing:
+            if self._failures:
                 _log.warning("usage is written again")
-            self._failing = self._dropping = False
             self._failures.clear()
+            self._dropping = False
 
     def stop(self) -> None:
         """Let `run` write a last time and end."""

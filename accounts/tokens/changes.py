@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import func, or_, select
 
 from accounts.database import Database, DatabaseAway
+from accounts.failures import Failures
 from accounts.tables import AuditEntry
 from accounts.tokens.news import Listener
 
@@ -65,8 +66,7 @@ class Changes:
         self._seen: set[int] = set()
         #: Entries that were the newest, and when they were seen, oldest first.
         self._newest: deque[tuple[int, float]] = deque()
-        #: The kinds of failures since the last look that went well.
-        self._failures: set[type[Exception]] = set()
+        self._failures = Failures()
 
     async def follow(self) -> None:
         """Look again and again, until cancelled. What is missed while that fails is read afterwards."""
@@ -78,8 +78,7 @@ class Changes:
                 pass
             except Exception as error:  # noqa: BLE001
                 # Whatever it is, the next look may go well, and nobody would begin to follow anew.
-                if type(error) not in self._failures:
-                    self._failures.add(type(error))
+                if self._failures.is_new(error):
                     _log.exception(
                         "Could not read what has changed of tokens and accounts; it is tried again."
                     )

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.database import Database, DatabaseAway
+from accounts.failures import Failures
 from accounts.tables import Token
 from accounts.tokens.holding import hold
 
@@ -38,8 +39,7 @@ class LastUsed:
         self._database = database
         self._every = every_seconds
         self._noted: dict[uuid.UUID, float] = {}
-        #: The kinds of failures since it was last written whole.
-        self._failures: set[type[Exception]] = set()
+        self._failures = Failures()
 
     def note(self, token_id: uuid.UUID, moment: float) -> None:
         """Note a use.
@@ -69,22 +69,17 @@ class LastUsed:
                     await _write(session, {one: noted[one] for one in some})
                 del left[: len(some)]
         except DatabaseAway as error:
-            if self._is_new(error):
+            if self._failures.is_new(error):
                 _log.warning("Could not write when tokens were last used; it is kept. %s", error)
         except Exception as error:  # noqa: BLE001
             # Whatever it is, the next time may go well, and nobody would begin the writing anew.
-            if self._is_new(error):
+            if self._failures.is_new(error):
                 _log.exception("Could not write when tokens were last used; it is kept.")
         else:
             self._failures.clear()
         finally:
             # What was noted meanwhile is newer.
             self._noted = {one: noted[one] for one in left} | self._noted
-
-    def _is_new(self, error: Exception) -> bool:
-        new = type(error) not in self._failures
-        self._failures.add(type(error))
-        return new
 
 
 async def _write(session: AsyncSession, noted: Mapping[uuid.UUID, float]) -> None:
