@@ -1,6 +1,6 @@
 """What bfloat16 gives on a CPU and what it costs: one exported version in both precisions, asked in turn.
 
-    python -m benchmarks.precision models/sport_classifier/4 --data pictures/ --split split.csv
+    python -m benchmarks.precision models/sport_classifier/3 --data pictures/ --split split.csv
 
 CPU time of a picture at several batch sizes, on one core, round by round so that other work on the machine weighs on
 both alike. With --data and --split, also how often the two name the same class first, and how often each is right,
@@ -35,11 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--data and --split belong together")
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from training.served import ExportedModel
-
-    exported = ExportedModel(options.version)
-    side = (exported.height, exported.width)
     asked = [_Asked(options.version, precision) for precision in PRECISIONS]
+    side = asked[0].side
     print("| pictures at once | float32 | bfloat16 | ratio |\n|---|---|---|---|")
     for batch in options.batch:
         pixels = np.random.default_rng(0).integers(0, 256, (batch, *side, 3), np.uint8)
@@ -65,7 +62,9 @@ class _Asked:
 
         self._servable = Servable(version, session_config(intra_op=1, inter_op=1, mixed_precision=precision))
         signature = self._servable.signatures["serving_default"]
-        self._feed = signature.inputs["images"].name
+        images = signature.inputs["images"]
+        self.side = (images.tensor_shape.dim[1].size, images.tensor_shape.dim[2].size)
+        self._feed = images.name
         self._fetches = [signature.outputs[name].name for name in ("class_ids", "probabilities")]
 
     def answer(self, pixels: Pixels) -> tuple[NDArray[np.bytes_], NDArray[np.float32]]:

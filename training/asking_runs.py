@@ -14,6 +14,7 @@ from training.head_set import HeadSet
 from training.runs import FinishedRun
 from training.split_file import read_split
 from training.tunable import probabilities_of
+from training.watching import measure_logits
 
 
 def pictures_and_classes(
@@ -53,7 +54,17 @@ def twin_of(run: FinishedRun) -> keras.Model:
     return build_classifier(run.settings.backbone, run.backbone, run.settings.pooling, run.head, heads)
 
 
-def first_head_of(run: FinishedRun, twin: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The probabilities of a run's first head, float32 [pictures, classes], by a twin that may have other weights."""
+def measure_first_head(
+    run: FinishedRun, twin: keras.Model, pixels: NDArray[np.uint8], classes: NDArray[np.int64]
+) -> dict[str, float]:
+    """Measure a run's first head, as `watching.measure_logits` does, by a twin that may have other weights.
+
+    Args:
+        run: The run.
+        twin: Its network, from `twin_of`.
+        pixels: From `pictures_and_classes`.
+        classes: From there too.
+    """
     heads = HeadSet.from_record(run.record)
-    return probabilities_of(twin, pixels)[:, heads.slices[heads.heads[0].name]]
+    probabilities = probabilities_of(twin, pixels)[:, heads.slices[heads.heads[0].name]]
+    return measure_logits(np.log(np.maximum(probabilities, 1e-12)), classes)

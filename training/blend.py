@@ -17,14 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from training.asking_runs import first_head_of, pictures_and_classes, twin_of
+from training.asking_runs import measure_first_head, pictures_and_classes, twin_of
 from training.errors import TrainingError
-from training.head_set import HeadSet
+from training.head_set import rows_with_temperatures
 from training.runs import TUNED_BACKBONE, FinishedRun, read_run, save_backbone
 from training.settings import code_version, write_json
 from training.split_file import read_parts
 from training.tunable import backbone_and_head
-from training.watching import measure_logits
 
 
 def blend(
@@ -76,11 +75,8 @@ def blend(
     }
     if "heads" in record:
         # Those of the others are as the tuned run measured them; `refit` fits them to the blend.
-        heads = HeadSet.from_record(second.record)
-        fitted = heads.with_temperatures({heads.heads[0].name: chosen}).as_json()
-        record["heads"] = [
-            {**row, "classes": before["classes"]} for row, before in zip(fitted, record["heads"], strict=True)
-        ]
+        first_head = record["heads"][0]["name"]
+        record["heads"] = rows_with_temperatures(record["heads"], {first_head: chosen})
     run.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(tuned / "split.csv", run / "split.csv")
     backbone, head = backbone_and_head(twins[1])
@@ -123,8 +119,7 @@ def _best_share(
     rows = []
     for share in tqdm(shares, desc="shares", unit="share"):
         twin.set_weights(_between(ends, share))
-        answers = first_head_of(run, twin, pixels)
-        rows.append({"share": share} | measure_logits(np.log(np.maximum(answers, 1e-12)), truth))
+        rows.append({"share": share} | measure_first_head(run, twin, pixels, truth))
     best = min(rows, key=lambda row: row["validation_loss"])
     return best | {"tried": rows}
 

@@ -144,6 +144,16 @@ class HeadSet:
         )
 
 
+def rows_with_temperatures(
+    rows: Sequence[Mapping[str, Any]], measured: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """A run's recorded `heads`, those that were measured with the `temperature` that was fitted, by name."""
+    return [
+        {**row, "temperature": measured[row["name"]]["temperature"]} if row["name"] in measured else dict(row)
+        for row in rows
+    ]
+
+
 class HeadsLoss(keras.losses.Loss):  # type: ignore[misc]
     """The sum of the heads' cross-entropies, from logits; a head that a picture has no target for adds nothing.
 

@@ -21,7 +21,7 @@ from training.data import with_digests
 from training.errors import TrainingError
 from training.features import FeatureStore
 from training.head import Features, HeadSettings, train_head
-from training.head_set import UNKNOWN, HeadSet
+from training.head_set import UNKNOWN, HeadSet, rows_with_temperatures
 from training.pipeline import embed
 from training.runs import TUNED_BACKBONE, read_run
 from training.settings import code_version, write_json
@@ -109,7 +109,7 @@ def refit(
             "pictures": len(parts["train"])
         }
         print(f"{name}: {len(parts['train'])} pictures, validation top-1 {rows[name]['validation_top1']:.4f}")
-    record = _record(finished.record, heads, rows, settings, start.name)
+    record = _record(finished.record, rows, settings, start.name)
     run.mkdir(parents=True, exist_ok=True)
     for name in ("split.csv", TUNED_BACKBONE):
         shutil.copyfile(start / name, run / name)
@@ -127,13 +127,9 @@ def _drawn(classes: NDArray[np.int64], places: NDArray[np.int64], most: int, see
 
 
 def _record(
-    record: dict[str, Any], heads: HeadSet, rows: dict[str, Any], settings: HeadSettings, start: str
+    record: dict[str, Any], rows: dict[str, Any], settings: HeadSettings, start: str
 ) -> dict[str, Any]:
-    fitted = heads.with_temperatures(rows)
-    described = [
-        {**row, "classes": before["classes"]}
-        for row, before in zip(fitted.as_json(), record["heads"], strict=True)
-    ]
+    described = rows_with_temperatures(record["heads"], rows)
     stage = {"started_from": start, "settings": dataclasses.asdict(settings), "heads": rows}
     return {**record, "code": code_version(), "heads": described, "refitted": stage}
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import keras
-import numpy as np
 import optuna
 
-from training.asking_runs import first_head_of, pictures_and_classes, twin_of
+from training.asking_runs import measure_first_head, pictures_and_classes, twin_of
 from training.errors import TrainingError
 from training.finetune import finetune
 from training.finetune_settings import FinetuneSettings
@@ -26,7 +25,7 @@ from training.search.space import Draw, draw_finetuning, draw_head, unfreezing_d
 from training.settings import TrainSettings
 from training.tunable import first_trained
 from training.views import ORIGINAL, training_views
-from training.watching import AfterEpoch, measure_logits
+from training.watching import AfterEpoch
 
 S = TypeVar("S")
 
@@ -305,7 +304,7 @@ class FinetuneTask:
             return None, None
         run = read_run(folder)
         pixels, truth = pictures_and_classes(run, self._source.unseen, self._source.root, "test")
-        found = measure_logits(np.log(np.maximum(first_head_of(run, twin_of(run), pixels), 1e-12)), truth)
+        found = measure_first_head(run, twin_of(run), pixels, truth)
         return found["validation_top1"], found["validation_top3"]
 
     def as_json(self, settings: FinetuneSettings) -> dict[str, Any]:

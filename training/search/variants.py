@@ -103,7 +103,8 @@ def run_ablation(
     # Seeds outside: after the first of them every variant has a figure, however early somebody stops.
     for seed in range(options.seed, options.seed + options.seeds):
         for variant, settings, task in tasks:
-            identity = {**task.identity(), "settings": task.identity()["settings"] | {"seed": seed}}
+            identity = dict(task.identity())
+            identity["settings"] = identity["settings"] | {"seed": seed}
             if any(row["identity"] == _plain(identity) and row["name"] == variant.name for row in done):
                 continue
             started = time.perf_counter()
