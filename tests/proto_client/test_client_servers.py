@@ -107,7 +107,7 @@ async def test_one_that_hangs_does_not_eat_the_deadline(servers: tuple[FakeBacke
 
 async def test_one_that_hangs_is_left_out_after_a_while(servers: tuple[FakeBackend, FakeBackend]) -> None:
     one, _two = servers
-    # So many calls, and so short, that even a slow machine gives up five in a second.
+    # So many calls, and so short, that even a slow machine gives up three in half a second.
     settings = ChannelSettings(retry=RetryPolicy(attempts=5, attempt_timeout=0.05))
     async with ModelServerClient(both(servers), settings=settings, check_signatures=False) as client:
         await until_both_are_met(client)
