@@ -77,11 +77,15 @@ class HeadWeights:
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Apply the head to features, float32 [batch, features]; gives logits, float32 [batch, classes]."""
+        kernel, bias = self.layers[-1]
+        return self.hidden(features) @ kernel + bias
+
+    def hidden(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the last layer gets, float32 [..., units], of features, float32 [..., features]."""
         x = features
         for kernel, bias in self.layers[:-1]:
             x = np.maximum(x @ kernel + bias, 0.0)
-        kernel, bias = self.layers[-1]
-        return x @ kernel + bias
+        return x
 
     def with_more(self, outputs: int) -> "HeadWeights":
         """The same head with further outputs behind its own, whose logits are all zero as yet."""

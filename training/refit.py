@@ -1,8 +1,9 @@
 """Refitting: heads beside the first one, trained anew on the features of a finished network.
 
 A head that starts at zero in the last passes of a fine-tuning, with few pictures among those of other heads, is far
-from done when the backbone is. On the finished backbone's features it is trained to its end in seconds, by the same
-trainer as any head on frozen features; the backbone and the other heads stay as they are.
+from done when the backbone is. On the finished network's features, behind the hidden layers if it has any, it is
+trained to its end in seconds, by the same trainer as any head on frozen features; the backbone, the hidden layers and
+the other heads stay as they are.
 """
 
 import argparse
@@ -47,7 +48,7 @@ def refit(
     """Train some heads of a run anew on its features, and write a run with them.
 
     Args:
-        start: A fine-tuned run with several heads and no hidden layer.
+        start: A fine-tuned run with several heads.
         root: The folder of its pictures.
         cache: The folder of all caches.
         run: The new run's folder; made where missing.
@@ -59,18 +60,16 @@ def refit(
         The new run's record, as in `run.json`.
 
     Raises:
-        TrainingError: The run is not complete or has no such head, or has a hidden layer.
+        TrainingError: The run is not complete or has no such head.
         DataError: Its pictures are not under the folder.
     """
     finished = read_run(start)
     heads = HeadSet.from_record(finished.record)
     chosen = [head.name for head in heads.heads[1:] if {head.name, head.name.partition("/")[0]} & set(names)]
     lost = [name for name in names if not any(name in {one, one.partition("/")[0]} for one in chosen)]
-    if lost or len(finished.head.layers) > 1:
+    if lost:
         raise TrainingError(
-            f"{start} has a hidden layer: its heads are not linear in the features."
-            if not lost
-            else f"{start} has no head {lost[0]!r} beside its first; it has "
+            f"{start} has no head {lost[0]!r} beside its first; it has "
             f"{', '.join(head.name for head in heads.heads[1:]) or 'none'}."
         )
     table = read_targets(start / "split.csv", root)
@@ -95,9 +94,13 @@ def refit(
             )
             for part, places in parts.items()
         }
+        inputs = {
+            part: finished.head.hidden(views.astype(np.float32)).astype(np.float16)
+            for part, views in features.items()
+        }
         head, history = train_head(
-            Features(features["train"], classes[parts["train"], place]),
-            Features(features["validation"], classes[parts["validation"], place]),
+            Features(inputs["train"], classes[parts["train"], place]),
+            Features(inputs["validation"], classes[parts["validation"], place]),
             settings,
             len(heads[name].ids),
             seed=seed,
@@ -114,7 +117,7 @@ def refit(
     for name in ("split.csv", TUNED_BACKBONE):
         shutil.copyfile(start / name, run / name)
     write_json(run / "run.json", record)
-    HeadWeights(((kernel, bias),)).save(run / "head.npz")
+    HeadWeights((*finished.head.layers[:-1], (kernel, bias))).save(run / "head.npz")
     return record
 
 

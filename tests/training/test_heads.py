@@ -24,6 +24,7 @@ from training.head_set import UNKNOWN, Head, HeadSet, HeadsLoss
 from training.labelling import Labels, read_labels, write_all_targets
 from training.pipeline import prepare, train
 from training.reading import read_data
+from training.refit import refit
 from training.runs import read_run
 from training.served import ExportedModel
 from training.settings import TrainSettings
@@ -280,6 +281,36 @@ def test_refitting_moves_the_heads_asked_for_and_nothing_else(
     assert heads["sport"] == HeadSet.from_record(before.record)["sport"]
     assert main([*command, "--head", "weather"]) == 1
     assert "has no head 'weather' beside its first; it has is_sport," in capsys.readouterr().err
+
+
+def test_refitting_goes_on_behind_a_hidden_layer(place: Path, tmp_path: Path) -> None:
+    data, weights = place / "data", str(place / "small.weights.h5")
+    settings = dataclasses.replace(
+        settings_of(place), heads=(HeadSettings(hidden=16, epochs=2, batch=8, mixup=0),)
+    )
+    read = read_data(data, place / "manifest.csv", task="sport")
+    prepared = prepare(read, settings, place / "cache", split_file=place / "targets.csv")
+    train(prepared, settings, tmp_path / "sport", progress=False)
+    finetune(
+        tmp_path / "sport",
+        data,
+        place / "cache",
+        tmp_path / "all",
+        SETTINGS,
+        weights=weights,
+        targets=place / "targets.csv",
+        progress=False,
+    )
+    record = refit(tmp_path / "all", data, place / "cache", tmp_path / "refitted", ["product_type"])
+    before, after = read_run(tmp_path / "all"), read_run(tmp_path / "refitted")
+    assert len(after.head.layers) == 2
+    for one, other in zip(before.head.layers[0], after.head.layers[0], strict=True):
+        np.testing.assert_array_equal(one, other)
+    heads = HeadSet.from_record(record)
+    moved = np.zeros(heads.columns, bool)
+    moved[heads.slices["product_type"]] = True
+    assert ((before.head.layers[-1][0] != after.head.layers[-1][0]).any(axis=0) == moved).all()
+    assert record["refitted"]["heads"]["product_type"]["validation_top1"] > 0.7
 
 
 def test_a_run_without_product_heads_makes_no_product_model(place: Path, tmp_path: Path) -> None:
