@@ -6,6 +6,7 @@ on.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,8 +45,13 @@ def decoded_pixels(
     key = hashlib.sha256("\n".join(picture.digest for picture in pictures).encode()).hexdigest()
     place = cache / "pixels" / f"{key[:24]}-{height}x{width}"
     shape = (len(pictures), height, width, 3)
-    pixels = _mapped(place.with_suffix(".u8"), shape)
-    done = _mapped(place.with_suffix(".done"), (len(pictures),))
+    store, marks = place.with_suffix(".u8"), place.with_suffix(".done")
+    if not _is_whole(store, shape):
+        # Marks that outlived their pixels would let black pictures pass for decoded ones. They go before the new file
+        # comes, so that a kill in between leaves none.
+        marks.unlink(missing_ok=True)
+    pixels = _mapped(store, shape)
+    done = _mapped(marks, (len(pictures),))
     todo = np.flatnonzero(done == 0)
 
     def decode(position: int) -> None:
@@ -69,13 +75,17 @@ def decoded_pixels(
             done[part] = 1
             done.flush()
             bar.update(len(part))
-    return np.memmap(place.with_suffix(".u8"), np.uint8, mode="r", shape=shape)
+    return np.memmap(store, np.uint8, mode="r", shape=shape)
+
+
+def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
+    return path.is_file() and path.stat().st_size == math.prod(shape)
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> "np.memmap[tuple[int, ...], np.dtype[np.uint8]]":
     """Map a file of zeros, made with its whole size on the first call, so that a full disk is told at once."""
-    size = int(np.prod(shape))
-    if not path.is_file() or path.stat().st_size != size:
+    if not _is_whole(path, shape):
+        size = math.prod(shape)
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.draft")
         try:

@@ -53,6 +53,39 @@ def test_a_filling_that_was_killed_goes_on(
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("kept_bytes", [None, 100])
+def test_marks_of_pixels_that_are_gone_do_not_count(
+    pictures: tuple[Picture, ...], tmp_path: Path, kept_bytes: int | None
+) -> None:
+    expected = np.array(read(pictures, tmp_path))
+    (file,) = (tmp_path / "cache" / "pixels").glob("*.u8")
+    if kept_bytes is None:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:kept_bytes])
+    np.testing.assert_array_equal(read(pictures, tmp_path), expected)
+
+
+def test_marks_are_gone_before_new_pixels_are_there(
+    pictures: tuple[Picture, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = np.array(read(pictures, tmp_path))
+    (file,) = (tmp_path / "cache" / "pixels").glob("*.u8")
+    file.unlink()
+    replace = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        replace(self, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        read(pictures, tmp_path)
+    monkeypatch.undo()
+    assert file.is_file()
+    np.testing.assert_array_equal(read(pictures, tmp_path), expected)
+
+
 def test_a_picture_that_changed_is_named(pictures: tuple[Picture, ...], tmp_path: Path) -> None:
     pictures[5].path.write_bytes(b"gone")
     with pytest.raises(DataError, match=r"cricket/001\.png cannot be decoded"):
