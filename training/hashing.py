@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from preprocessing import PictureError, decode_picture
+from training.arrays import read_arrays
 from training.data import Picture
 
 _ROWS, _COLUMNS = 8, 9
@@ -53,17 +54,13 @@ def hash_pictures(
 
     Args:
         pictures: The pictures.
-        cache: The folder of all caches; hashes are kept there in one file.
+        cache: The folder of all caches; hashes are kept there in one file, which is made anew where it is damaged.
 
     Returns:
         Hash and mirrored hash by digest; and what is wrong with each picture that cannot be decoded, by digest.
     """
     path = cache / "difference-hashes.npz"
-    hashes: dict[str, tuple[int, int]] = {}
-    if path.exists():
-        with np.load(path) as arrays:
-            values = arrays["hashes"].tolist()
-            hashes = {d: (v[0], v[1]) for d, v in zip(arrays["digests"].tolist(), values, strict=True)}
+    hashes = _load(path) if path.exists() else {}
     todo = list({p.digest: p for p in pictures if p.digest not in hashes}.values())
     unreadable: dict[str, str] = {}
     if todo:
@@ -90,6 +87,21 @@ def _hash_or_reason(picture: Picture) -> tuple[int, int] | str:
         return str(error)
 
 
+def _load(path: Path) -> dict[str, tuple[int, int]]:
+    """Read what `_save` wrote; a damaged file tells nothing, as hashes can be had from the pictures again."""
+    try:
+        arrays = read_arrays(path)
+    except ValueError:
+        return {}
+    digests, hashes = arrays.get("digests"), arrays.get("hashes")
+    if digests is None or hashes is None or hashes.shape != (*digests.shape, 2):
+        return {}
+    return {
+        digest: (plain, mirrored)
+        for digest, (plain, mirrored) in zip(digests.tolist(), hashes.tolist(), strict=True)
+    }
+
+
 def _save(path: Path, hashes: dict[str, tuple[int, int]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{uuid.uuid4().hex}.draft")
@@ -100,6 +112,8 @@ def _save(path: Path, hashes: dict[str, tuple[int, int]]) -> None:
                 digests=np.array(list(hashes), dtype=np.str_),
                 hashes=np.array(list(hashes.values()), dtype=np.uint64).reshape(-1, 2),
             )
+            file.flush()
+            os.fsync(file.fileno())
         draft.rename(path)
     finally:
         draft.unlink(missing_ok=True)

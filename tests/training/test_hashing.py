@@ -1,3 +1,5 @@
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +85,61 @@ def test_a_hashing_that_was_stopped_keeps_its_whole_parts(
     before = len(asked)
     hash_pictures(pictures, tmp_path / "cache")
     assert len(asked) - before == 6
+
+
+def _truncated(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-30])
+
+
+def _empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def _flipped(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[data.index(b"NUMPY") + 200] ^= 1
+    file.write_bytes(data)
+
+
+def _other_names(file: Path) -> None:
+    np.savez(file, names=np.arange(3))
+
+
+def _one_hash_too_few(file: Path) -> None:
+    with np.load(file) as arrays:
+        digests, hashes = arrays["digests"], arrays["hashes"]
+    np.savez(file, digests=digests, hashes=hashes[:-1])
+
+
+def _one_column(file: Path) -> None:
+    with np.load(file) as arrays:
+        digests, hashes = arrays["digests"], arrays["hashes"]
+    np.savez(file, digests=digests, hashes=hashes[:, 0])
+
+
+@pytest.mark.parametrize(
+    "damage", [_truncated, _empty, _flipped, _other_names, _one_hash_too_few, _one_column]
+)
+def test_damaged_hashes_are_made_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    pictures = read_class_folders(write_class_folders(tmp_path / "data", each=2)).pictures
+    hashes, _ = hash_pictures(pictures, tmp_path / "cache")
+    file = tmp_path / "cache" / "difference-hashes.npz"
+    damage(file)
+    assert hash_pictures(pictures, tmp_path / "cache") == (hashes, {})
+    with np.load(file) as arrays:
+        assert arrays["digests"].tolist() == list(hashes)
+
+
+def test_hashes_are_on_the_disk_before_they_take_the_old_ones_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = read_class_folders(write_class_folders(tmp_path / "data", each=1)).pictures
+    file = tmp_path / "cache" / "difference-hashes.npz"
+    synced = []
+
+    def fsync(number: int) -> None:
+        synced.append((os.fstat(number).st_size, file.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    hash_pictures(pictures, tmp_path / "cache")
+    assert synced == [(file.stat().st_size, False)]
