@@ -22,7 +22,7 @@ def read_group(value: object, where: str) -> tuple[Group, list[str]]:
     """
     fields = JsonFields(value, where, _GROUP_KEYS, frozenset())
     group = Group(
-        id=fields.matching("id", NUMBER, "a whole number"),
+        id=fields.matching("id", NUMBER, "a whole number of at most 18 digits"),
         slug=fields.matching("slug", SLUG, "lower-case words joined by hyphens"),
         name=fields.text("name"),
     )
@@ -41,7 +41,7 @@ def read_sport(value: object, where: str) -> tuple[Sport, list[str]]:
     """
     fields = JsonFields(value, where, _SPORT_KEYS, _OPTIONAL_SPORT_KEYS)
     sport = Sport(
-        id=fields.matching("id", NUMBER, "a whole number"),
+        id=fields.matching("id", NUMBER, "a whole number of at most 18 digits"),
         slug=fields.matching("slug", SLUG, "lower-case words joined by hyphens"),
         name=fields.text("name"),
         parent=fields.text_or_none("parent"),

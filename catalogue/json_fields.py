@@ -4,7 +4,10 @@ import re
 from typing import Final
 
 SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-NUMBER: Final = re.compile(r"[1-9][0-9]*")
+NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
+"""A whole number that fits into 64 bits anywhere; int() itself takes no text of more than 4,300 digits."""
+LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""Half a character, which JSON can name (as "\\ud800") and UTF-8 cannot hold."""
 
 
 class JsonFields:
@@ -22,7 +25,7 @@ class JsonFields:
             self._note("must be an object")
             return
         name = value.get("name")
-        if isinstance(name, str):
+        if isinstance(name, str) and not LONE_SURROGATE.search(name):
             self._where = f"{where} ({name})"
         if missing := sorted(required - value.keys()):
             self._note(f"lacks {', '.join(missing)}")
@@ -33,11 +36,13 @@ class JsonFields:
         self.problems.append(f"{self._where} {problem}")
 
     def text(self, key: str) -> str:
-        """Return a text; "" with a problem where it is none, is empty or has outer spaces."""
+        """Return a text; "" with a problem where it is none, is empty, has outer spaces or is no UTF-8."""
         value = self._values.get(key)
         if isinstance(value, str) and value and value == value.strip():
-            return value
-        if key in self._values:
+            if not LONE_SURROGATE.search(value):
+                return value
+            self._note(f"needs a text that UTF-8 can hold as {key}, not {value!r}")
+        elif key in self._values:
             self._note(f"needs a text without outer spaces as {key}, not {value!r}")
         return ""
 
@@ -46,12 +51,15 @@ class JsonFields:
         return None if self._values.get(key) is None else self.text(key)
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """Return a list of texts, none of them empty; () where there is none."""
+        """Return a list of texts, none of them empty; () where there is none, and, noted, for any other value."""
         value = self._values.get(key, [])
-        if isinstance(value, list) and all(isinstance(item, str) and item for item in value):
-            return tuple(value)
-        self._note(f"needs a list of texts as {key}")
-        return ()
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            self._note(f"needs a list of texts as {key}")
+            return ()
+        for item in value:
+            if LONE_SURROGATE.search(item):
+                self._note(f"needs texts that UTF-8 can hold as {key}, not {item!r}")
+        return tuple(value)
 
     def filled_list(self, key: str) -> list[object]:
         """Return a list; [] with a problem where it is none or empty."""
@@ -74,7 +82,7 @@ class JsonFields:
         values = self.texts(key)
         for value in values:
             if not NUMBER.fullmatch(value):
-                self._note(f"needs whole numbers as {key}, not {value!r}")
+                self._note(f"needs whole numbers of at most 18 digits as {key}, not {value!r}")
         return values
 
     def one_of(self, key: str, choices: tuple[str, ...]) -> str:

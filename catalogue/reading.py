@@ -81,4 +81,7 @@ def read_json(path: Path) -> object:
         raise CatalogueError(str(path), [f"is not UTF-8 text: {error}"]) from error
     except (json.JSONDecodeError, RecursionError) as error:
         raise CatalogueError(str(path), [f"is not JSON: {error}"]) from error
+    except ValueError as error:
+        # A number of more digits than int() takes.
+        raise CatalogueError(str(path), [f"can't be read: {error}"]) from error
     return document

@@ -25,6 +25,7 @@ def broken_rules(sports: Sequence[Sport], groups: Sequence[Group]) -> list[str]:
             ((name.casefold(), sport.name) for sport in sports for name in (sport.name, *sport.aliases)),
         ),
         *_misplaced_ids(sports),
+        *_unreachable_slugs(sports, groups),
         *_unknown_references(sports, groups),
         *_cycles(sports),
     ]
@@ -54,6 +55,25 @@ def _misplaced_ids(sports: Iterable[Sport]) -> list[str]:
                 f"{sport.name}: the id {sport.id} is marked as the Sports API's, "
                 f"but ids from {FIRST_OWN_ID} up are ours"
             )
+    return problems
+
+
+def _unreachable_slugs(sports: Iterable[Sport], groups: Iterable[Group]) -> list[str]:
+    """Slugs that the gateway's addresses, /sports/{id or slug} and /groups/{id or slug}, cannot mean."""
+    places: list[tuple[str, Sport | Group]] = [
+        *(("sports", sport) for sport in sports),
+        *(("groups", group) for group in groups),
+    ]
+    problems = [
+        f"{one.name}: the slug {one.slug!r} is a number, which is read as an id at /{place}/{one.slug}"
+        for place, one in places
+        if one.slug.isdecimal()
+    ]
+    problems += [
+        f"{one.name}: the slug 'search' is taken: /sports/search is the search"
+        for place, one in places
+        if (place, one.slug) == ("sports", "search")
+    ]
     return problems
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from catalogue.errors import CatalogueError
+from catalogue.json_fields import LONE_SURROGATE, NUMBER
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,14 @@ def _read_resource(resource: object) -> ApiSport | str:
     number = resource.get("id")
     # JSON's true is a Python int, but no id.
     text = str(number) if isinstance(number, int | str) and not isinstance(number, bool) else ""
-    if not text.isascii() or not text.isdigit() or text.startswith("0"):
-        return f"needs a whole number as id, not {number!r}"
+    if not NUMBER.fullmatch(text):
+        return f"needs a whole number of at most 18 digits as id, not {number!r}"
     attributes = resource.get("attributes")
     if not isinstance(attributes, dict):
         return f"(id {text}) needs an object as attributes"
     name, slug = attributes.get("name"), attributes.get("slug")
     if not isinstance(name, str) or not name.strip() or not isinstance(slug, str) or not slug.strip():
         return f"(id {text}) needs texts as attributes name and slug"
+    if LONE_SURROGATE.search(name + slug):
+        return f"(id {text}) has a name or slug that UTF-8 cannot hold: {name!r}, {slug!r}"
     return ApiSport(id=text, slug=slug.strip(), name=name.strip())

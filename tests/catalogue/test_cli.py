@@ -1,3 +1,4 @@
+import json
 import stat
 from pathlib import Path
 
@@ -171,7 +172,16 @@ def test_import_of_the_built_in_catalogue(dump: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"data": []}', '{"data": [{"id": "x", "type": "sport"}]}']
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"data": []}',
+        '{"data": [{"id": "x", "type": "sport"}]}',
+        json.dumps({"data": [resource("1" * 5_000, "luge", "Luge")]}),
+        json.dumps({"data": [resource("300", "luge", "Luge"), resource("5", "golf", "Golf \ud800")]}),
+    ],
 )
 def test_bad_input_changes_nothing(
     content: str, own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

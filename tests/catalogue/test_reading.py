@@ -44,20 +44,28 @@ def test_finds_nothing_where_there_is_nothing() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"id": "x"}, "sports[0] (Luge) needs a whole number as id, not 'x'"),
+        ({"id": "x"}, "sports[0] (Luge) needs a whole number of at most 18 digits as id, not 'x'"),
         ({"id": 10001}, "sports[0] (Luge) needs a text without outer spaces as id, not 10001"),
-        ({"id": "010001"}, "needs a whole number as id"),
+        ({"id": "010001"}, "needs a whole number of at most 18 digits as id"),
+        ({"id": "1" * 19}, "needs a whole number of at most 18 digits as id"),
+        # More than int() takes.
+        ({"id": "1" * 5_000}, "needs a whole number of at most 18 digits as id"),
         ({"id": "900"}, "Luge: the id 900 is marked as ours, but ours start at 10001"),
         ({"id_source": "sports-api"}, "from 10001 up are ours"),
         ({"slug": "Luge!"}, "needs lower-case words joined by hyphens as slug"),
+        ({"slug": "74"}, "Luge: the slug '74' is a number, which is read as an id at /sports/74"),
+        ({"slug": "search"}, "Luge: the slug 'search' is taken: /sports/search is the search"),
         ({"name": " Luge"}, "needs a text without outer spaces as name"),
+        ({"name": "\ud800"}, r"sports[0] needs a text that UTF-8 can hold as name, not '\ud800'"),
         ({"name": None}, "needs a text without outer spaces as name, not None"),
         ({"environment": "space"}, "needs one of indoor, outdoor, both as environment, not 'space'"),
         ({"participation": "many"}, "needs one of single, team, both as participation"),
         ({"id_source": "mine"}, "needs one of sports-api, sportvision as id_source"),
         ({"former_ids": "10002"}, "needs a list of texts as former_ids"),
-        ({"former_ids": ["ten"]}, "needs whole numbers as former_ids, not 'ten'"),
+        ({"former_ids": ["ten"]}, "needs whole numbers of at most 18 digits as former_ids, not 'ten'"),
+        ({"former_ids": ["1" * 5_000]}, "needs whole numbers of at most 18 digits as former_ids"),
         ({"aliases": [7]}, "needs a list of texts as aliases"),
+        ({"aliases": ["Luge \udcff"]}, r"needs texts that UTF-8 can hold as aliases, not 'Luge \udcff'"),
         ({"aliases": ["LUGE"]}, "sport name 'luge' is used more than once"),
         ({"former_ids": ["10001"]}, "sport id '10001' is used more than once"),
         ({"parent": "sledging"}, "Luge: the parent 'sledging' is not in the catalogue"),
@@ -110,6 +118,13 @@ def test_checks_groups() -> None:
     assert "group slug 'snow'" in text
     assert "group name 'snow'" in text
     assert "groups[0] lacks id, name, slug" in problems_of({"groups": [{}], "sports": []})
+    numbered = {"groups": [{"id": "1", "slug": "2", "name": "Snow"}], "sports": []}
+    assert problems_of(numbered) == "Snow: the slug '2' is a number, which is read as an id at /groups/2"
+    # Groups have no search.
+    found = parse_catalogue(
+        {"groups": [{"id": "1", "slug": "search", "name": "Search"}], "sports": []}, "test"
+    )
+    assert found.group("search") is not None
 
 
 @pytest.mark.parametrize("value", [[], None, "sports"])
@@ -130,6 +145,10 @@ def test_refuses_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_catalogue(path)
     path.write_text("[" * 100_000, encoding="utf-8")
     with pytest.raises(CatalogueError, match="is not JSON"):
+        load_catalogue(path)
+    # A number that json has no int for.
+    path.write_text("1" * 5_000, encoding="utf-8")
+    with pytest.raises(CatalogueError, match=r"can't be read: Exceeds the limit \(4300 digits\)"):
         load_catalogue(path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CatalogueError, match="is not UTF-8"):

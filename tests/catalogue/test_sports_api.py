@@ -24,16 +24,21 @@ def test_refuses_what_is_no_dump(dump: object) -> None:
     [
         (7, r"data\[0\] must be an object"),
         ({"id": "1", "type": "group"}, "must be of the type \"sport\", not 'group'"),
-        ({"type": "sport"}, "needs a whole number as id, not None"),
-        ({"id": True, "type": "sport"}, "needs a whole number as id, not True"),
-        ({"id": "skiing", "type": "sport"}, "needs a whole number as id"),
-        ({"id": "٣", "type": "sport"}, "needs a whole number as id"),
-        ({"id": 0, "type": "sport"}, "needs a whole number as id"),
+        ({"type": "sport"}, "needs a whole number of at most 18 digits as id, not None"),
+        ({"id": True, "type": "sport"}, "needs a whole number of at most 18 digits as id, not True"),
+        ({"id": "skiing", "type": "sport"}, "needs a whole number of at most 18 digits as id"),
+        ({"id": "٣", "type": "sport"}, "needs a whole number of at most 18 digits as id"),
+        ({"id": 0, "type": "sport"}, "needs a whole number of at most 18 digits as id"),
+        ({"id": 10**18, "type": "sport"}, "needs a whole number of at most 18 digits as id"),
+        # More than int() takes.
+        ({"id": "1" * 5_000, "type": "sport"}, "needs a whole number of at most 18 digits as id"),
         ({"id": "1", "type": "sport"}, r"\(id 1\) needs an object as attributes"),
         (
             {"id": "1", "type": "sport", "attributes": {"name": "Ski"}},
             "needs texts as attributes name and slug",
         ),
+        (resource("1", "ski", "Ski \ud800"), r"\(id 1\) has a name or slug that UTF-8 cannot hold"),
+        (resource("1", "ski-\ud800", "Ski"), r"\(id 1\) has a name or slug that UTF-8 cannot hold"),
     ],
 )
 def test_says_which_entry_is_wrong(entry: object, message: str) -> None:
