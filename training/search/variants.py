@@ -85,34 +85,41 @@ def run_ablation(
         parse: Makes options of a command line.
 
     Returns:
-        A row for each training in the table.
+        A row for each name in the table, of this call's trainings alone.
 
     Raises:
-        TrainingError: Two variants have one name, a variant's options are wrong, or the runs cannot be compared.
+        TrainingError: Two variants have one name, a variant's options are wrong or hold for all trainings alike, or
+            the runs cannot be compared.
     """
     variants = [Variant(WHOLE, ()), *options.variant]
     if len({one.name for one in variants}) < len(variants):
         raise TrainingError("Two variants have the same name. Give each its own.")
-    if options.on_validation:
-        raise TrainingError("With --on-validation nothing is left to compare by. Leave it out.")
     chosen = [(one, parse([*options.given, *one.options])) for one in variants]
+    for one, own in chosen:
+        _check(one, own, options)
     # All of them before the first training: a wrong option must not come to light hours later.
     tasks = [(one, settings_from(own), _task(own, options.run / "trainings")) for one, own in chosen]
     options.run.mkdir(parents=True, exist_ok=True)
     done = _read(options.run / RESULTS)
+    compared = []
     # Seeds outside: after the first of them every variant has a figure, however early somebody stops.
     for seed in range(options.seed, options.seed + options.seeds):
         for variant, settings, task in tasks:
             identity = dict(task.identity())
             identity["settings"] = identity["settings"] | {"seed": seed}
-            if any(row["identity"] == _plain(identity) and row["name"] == variant.name for row in done):
-                continue
-            started = time.perf_counter()
-            found = task.attempt(settings, seed, lambda _: None)
-            done.append(_row(variant, seed, found, time.perf_counter() - started, identity))
-            write_json(options.run / RESULTS, {"code": code_version(), "trainings": done})
-            print(f"{variant.name}, seed {seed}: top-1 {found.top1:.4f}, loss {found.loss:.4f}", flush=True)
-    rows = summary([row for row in done if row["name"] in {one.name for one in variants}])
+            made = [row for row in done if (row["name"], row["identity"]) == (variant.name, _plain(identity))]
+            if not made:
+                started = time.perf_counter()
+                found = task.attempt(settings, seed, lambda _: None)
+                made = [_row(variant, seed, found, time.perf_counter() - started, identity)]
+                done += made
+                write_json(options.run / RESULTS, {"code": code_version(), "trainings": done})
+                print(
+                    f"{variant.name}, seed {seed}: top-1 {found.top1:.4f}, loss {found.loss:.4f}", flush=True
+                )
+            # By identity, not by name: an earlier call may have meant something else by the same name.
+            compared += made[:1]
+    rows = summary(compared)
     table = as_markdown(rows)
     (options.run / TABLE).write_text(table, encoding="utf-8")
     print(table)
@@ -181,6 +188,18 @@ def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
             cells += [row["unseen_top1"].share(), gain, row["unseen_top3"].share()]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _check(variant: Variant, own: argparse.Namespace, options: argparse.Namespace) -> None:
+    if own.on_validation:
+        raise TrainingError(
+            f"{variant.name}: with --on-validation nothing is left to compare by. Leave it out."
+        )
+    for name in ("run", "seed", "seeds"):
+        if getattr(own, name) != getattr(options, name):
+            raise TrainingError(
+                f"{variant.name}: --{name} is one for all trainings of an ablation. Give it outside the variants."
+            )
 
 
 def _task(options: argparse.Namespace, folder: Path) -> FinetuneTask:
