@@ -1,8 +1,6 @@
 """Labels move only to what is loaded everywhere, and a rollout that cannot be done leaves all as it was."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -10,70 +8,10 @@ import pytest
 
 from rollout.config_file import ConfigFile, locked, specific_versions
 from rollout.errors import RolloutError
-from rollout.moving import Mover
 from rollout.targets import open_targets
 from tests.rollout.rolling_backend import MODEL, RollingBackend
+from tests.rollout.rollouts import CONFIG, assert_all, moving, text_of, write
 from tests.support.fake_backend import Method
-
-CONFIG = """# Ours.
-model_config_list {
-  config {
-    name: "sport_classifier"
-    base_path: "/models/sport_classifier"
-    model_platform: "tensorflow"
-    # Exact versions.
-    model_version_policy { specific { versions: 3 } }
-    version_labels { key: "stable" value: 3 }
-    version_labels { key: "canary" value: 3 }
-  }
-}
-"""
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    file = tmp_path / "models.config"
-    file.write_text(CONFIG, "utf-8")
-    return file
-
-
-@pytest.fixture
-async def servers() -> AsyncIterator[list[RollingBackend]]:
-    async with RollingBackend() as one, RollingBackend() as two:
-        for server in (one, two):
-            server.serve(3, stable=3, canary=3)
-        yield [one, two]
-
-
-Say = Callable[[str], None]
-
-
-@asynccontextmanager
-async def moving(
-    path: Path, servers: list[RollingBackend], *, seconds: float = 20.0, say: Say = lambda _: None
-) -> AsyncIterator[Mover]:
-    with locked(path):
-        async with open_targets([server.target for server in servers]) as targets:
-            yield Mover(ConfigFile(path), targets, MODEL, seconds=seconds, say=say)
-
-
-def text_of(path: Path) -> str:
-    return path.read_text("utf-8")
-
-
-def write(path: Path, text: str) -> None:
-    path.write_text(text, "utf-8")
-
-
-def in_file(path: Path) -> tuple[set[int] | None, dict[str, int]]:
-    model = ConfigFile(path).model(MODEL)
-    return specific_versions(model), dict(model.version_labels)
-
-
-def assert_all(path: Path, servers: list[RollingBackend], versions: set[int], labels: dict[str, int]) -> None:
-    assert in_file(path) == (versions, labels)
-    for server in servers:
-        assert (server.available, server.labelled()) == (versions, labels)
 
 
 async def test_a_version_from_canary_to_stable_and_back(path: Path, servers: list[RollingBackend]) -> None:
@@ -224,51 +162,6 @@ def test_two_rollouts_at_once_are_one_too_many(path: Path) -> None:
         pass
     with locked(path):
         pass
-
-
-async def test_without_servers_one_step_is_written_at_a_time(path: Path) -> None:
-    async with moving(path, []) as mover:
-        with pytest.raises(RolloutError, match="First: promote --label canary"):
-            await mover.promote("stable", 4)
-        assert text_of(path) == CONFIG
-        await mover.promote("canary", 4)
-        assert in_file(path) == ({3, 4}, {"stable": 3, "canary": 4})
-        await mover.promote("stable", 4)
-        assert in_file(path) == ({3, 4}, {"stable": 4, "canary": 4, "previous": 3})
-        await mover.rollback("stable")
-        # Servers that are not replaced yet go on to name version 4 as the stable one.
-        assert in_file(path) == ({3, 4}, {"stable": 3, "canary": 3})
-        await mover.promote("stable", 3)
-        assert in_file(path) == ({3}, {"stable": 3, "canary": 3})
-
-
-async def test_each_written_step_is_safe_beside_the_one_before(path: Path) -> None:
-    """A gateway takes the stable version from one server and sends the picture to another."""
-    steps: list[tuple[str, str, int]] = [
-        ("promote", "canary", 4),
-        ("rollback", "canary", 0),
-        ("promote", "canary", 4),
-        ("promote", "stable", 4),
-        ("rollback", "stable", 0),
-        ("promote", "canary", 5),
-        ("promote", "stable", 5),
-        ("promote", "canary", 6),
-        ("promote", "stable", 6),
-        ("promote", "stable", 5),
-        ("rollback", "stable", 0),
-        ("rollback", "canary", 0),
-        ("promote", "stable", 6),
-        ("promote", "stable", 6),
-    ]
-    async with moving(path, []) as mover:
-        for command, label, version in steps:
-            before, old = in_file(path)
-            await (mover.promote(label, version) if command == "promote" else mover.rollback(label))
-            after, new = in_file(path)
-            assert before is not None
-            assert after is not None
-            assert {old["stable"], new["stable"]} <= before & after, (command, label, version)
-            assert set(new.values()) <= after, (command, label, version)
 
 
 @pytest.mark.parametrize(
