@@ -18,6 +18,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 
+from benchmarks.support.direct import plain_channel
 from proto_client import (
     BreakerSettings,
     ChannelSettings,
@@ -125,7 +126,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder, running_backend(Path(folder), "--side=224") as backend:
         async with AsyncExitStack() as stack:
             channel = await stack.enter_async_context(
-                grpc.aio.insecure_channel(backend.target, options=[("grpc.use_local_subchannel_pool", 1)])
+                plain_channel(backend.target, ("grpc.use_local_subchannel_pool", 1))
             )
             without = await stack.enter_async_context(
                 ModelServerClient(backend.target, settings=off, check_signatures=False)

@@ -16,6 +16,7 @@ import grpc.aio
 import numpy as np
 import uvloop
 
+from benchmarks.support.direct import plain_channel
 from preprocessing import decode_picture, load_decoders
 from proto_client import to_tensor_proto
 from proto_client.messages import PredictRequest
@@ -73,7 +74,7 @@ class Parts:
 
     def __init__(self, target: str, side: int) -> None:
         self._side = side
-        self._channel = grpc.aio.insecure_channel(target)
+        self._channel = plain_channel(target)
         self.predict: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
             "/tensorflow.serving.PredictionService/Predict"
         )

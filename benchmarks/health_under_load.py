@@ -99,7 +99,7 @@ async def main() -> None:
                 idle = await probe(port)
                 headers = {"Authorization": TOKEN}
                 async with httpx.AsyncClient(
-                    base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=120
+                    base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=120, trust_env=False
                 ) as client:
                     done = asyncio.Event()
                     started = time.monotonic()

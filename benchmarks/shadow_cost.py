@@ -19,14 +19,13 @@ import contextlib
 import statistics
 import sys
 import tempfile
-import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.support.load import Caller, one_by_one, upload
-from benchmarks.support.processes import PYTHON, Measured, answers, running, wait_until
+from benchmarks.support.processes import PYTHON, Measured, answers, fetched, running, wait_until
 from tests.support.gateway import PREDICT, TOKEN
 from tests.support.pictures import encoded, quadrants
 from tests.support.processes import free_port, listens
@@ -91,8 +90,7 @@ async def gateway(share: float, backend: int, log: Path) -> AsyncIterator[Gatewa
 
 def compared(port: int) -> tuple[int, int]:
     """How many pictures a gateway's second version saw, and how many were left out."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
-        lines = reply.read().decode().splitlines()
+    lines = fetched(f"http://127.0.0.1:{port}/metrics").decode().splitlines()
 
     def total(name: str) -> int:
         return int(

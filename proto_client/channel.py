@@ -165,6 +165,9 @@ def _options(settings: ChannelSettings) -> list[tuple[str, int | str]]:
         ("grpc.keepalive_permit_without_calls", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", max_backoff_ms),
+        # gRPC would send calls through a proxy that the environment names for the web's sake (http_proxy), those to
+        # this very machine too.
+        ("grpc.enable_http_proxy", 0),
         # By default channels of one process share connections and their backoff; a closed client must leave
         # no trace.
         ("grpc.use_local_subchannel_pool", 1),

@@ -19,7 +19,9 @@ MODEL = os.environ.get("MODEL", "sport_classifier")
 SIDE = int(os.environ.get("SIDE", "224"))
 
 app = Flask(__name__)
-channel = grpc.insecure_channel(os.environ.get("MODEL_SERVER", "127.0.0.1:8500"))
+channel = grpc.insecure_channel(
+    os.environ.get("MODEL_SERVER", "127.0.0.1:8500"), options=[("grpc.enable_http_proxy", 0)]
+)
 stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
 

@@ -26,11 +26,16 @@ def ready_request(side: int, *, pictures: int = 1, model: str = "sport_classifie
     return content
 
 
+def plain_channel(target: str, *options: tuple[str, int | str]) -> grpc.aio.Channel:
+    """A channel without TLS, past any proxy of the environment; all else is as gRPC has it, but for these options."""
+    return grpc.aio.insecure_channel(target, options=[("grpc.enable_http_proxy", 0), *options])
+
+
 class Direct:
     """A channel to a model server."""
 
     def __init__(self, target: str) -> None:
-        self._channel = grpc.aio.insecure_channel(target)
+        self._channel = plain_channel(target)
         self._predict: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(_PREDICT)
 
     async def ask(self, request: bytes) -> bytes:

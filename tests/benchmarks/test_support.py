@@ -12,12 +12,15 @@ import pytest
 from PIL import Image
 
 from app.multipart import field_values
+from benchmarks.support.direct import direct, ready_request
 from benchmarks.support.load import Caller, Failed, closed_loop, open_loop, upload
 from benchmarks.support.pictures import photo, photo_of_bytes
 from benchmarks.support.plots import Scale, line_plot
-from benchmarks.support.processes import NotReadyError, cpu_clock, running, wait_until
+from benchmarks.support.processes import NotReadyError, answers, cpu_clock, running, wait_until
 from benchmarks.support.services import PREDICT, instant_backend
 from proto_client import ModelServerClient, to_tensor_proto
+from tests.support.dead_proxy import name_a_dead_proxy
+from tests.support.fake_backend import FakeBackend
 from tests.support.gateway import MODEL, gateway_settings, running_gateway
 from tests.support.pictures import grey_jpeg
 
@@ -111,3 +114,20 @@ async def test_a_connection_that_the_server_closed_is_opened_anew() -> None:
             assert await caller.ask(b"GET / HTTP/1.1\r\n\r\n") == b"ok"
         await caller.close()
     assert asked == 3
+
+
+async def test_the_environments_proxy_does_not_come_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
+        writer.write(b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % (b"200 OK" if path == b"/" else b"503 No"))
+        await writer.drain()
+        writer.close()
+
+    name_a_dead_proxy(monkeypatch)
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        assert await asyncio.to_thread(answers, f"{url}/")
+        assert not await asyncio.to_thread(answers, f"{url}/readyz")
+    async with FakeBackend() as backend, direct(backend.target) as channel:
+        backend.add_version(MODEL, 1)
+        assert await channel.ask(ready_request(32))

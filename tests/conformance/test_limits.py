@@ -30,7 +30,8 @@ def test_a_request_over_4_mb_is_served(plain: Client) -> None:
 def test_an_answer_over_4_mb_is_refused_only_by_a_client_with_the_default_limit(plain: Client) -> None:
     answer = plain.predict(_pictures(8, "pixels"))
     assert answer.code is grpc.StatusCode.RESOURCE_EXHAUSTED
-    with grpc.insecure_channel(plain.address, options=[("grpc.max_receive_message_length", -1)]) as channel:
+    options = [("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0)]
+    with grpc.insecure_channel(plain.address, options=options) as channel:
         path = "/tensorflow.serving.PredictionService/Predict"
         send: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
         raw = send(_pictures(8, "pixels").SerializeToString(), timeout=20)

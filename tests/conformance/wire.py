@@ -80,7 +80,8 @@ class Client:
         self.address = address
         # Calls in flight at once, not connections: they all share the channel.
         self.pool = ThreadPoolExecutor(32)
-        self._channel = grpc.insecure_channel(address, options=[("grpc.max_send_message_length", -1)])
+        options = [("grpc.max_send_message_length", -1), ("grpc.enable_http_proxy", 0)]
+        self._channel = grpc.insecure_channel(address, options=options)
 
     def close(self) -> None:
         self.pool.shutdown()

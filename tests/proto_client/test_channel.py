@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from proto_client import ChannelSettings, RetryPolicy
+from proto_client import ChannelSettings, ModelServerClient, RetryPolicy
+from tests.proto_client.conftest import TIMEOUT, picture
+from tests.support.dead_proxy import name_a_dead_proxy
+from tests.support.fake_backend import FakeBackend
 
 
 @pytest.mark.parametrize(
@@ -35,3 +38,13 @@ def test_limits_and_times_are_above_zero(name: str) -> None:
 def test_the_default_keepalive_draws_no_strikes() -> None:
     # gRPC servers allow one ping in 300 s unless they are told otherwise.
     assert ChannelSettings().keepalive_time > 300
+
+
+async def test_the_environments_proxy_does_not_come_between(
+    backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name_a_dead_proxy(monkeypatch)
+    settings = ChannelSettings(retry=RetryPolicy(attempts=1))
+    for target in (backend.target, f"ipv4:{backend.target}", f"dns:///{backend.target}"):
+        async with ModelServerClient(target, settings=settings) as client:
+            await client.predict({"images": picture()}, model="sports", timeout=TIMEOUT)
