@@ -20,6 +20,8 @@ from app.settings_lists import read_list
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 STOP_SECONDS = 15.0
+# The gateway is on this machine: no proxy of the environment comes between.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class StartError(Exception):
@@ -32,8 +34,18 @@ def say(text: str) -> None:
 
 
 def port_setting(name: str, default: int) -> int:
-    """Read a port from the environment and check that it is free."""
-    port = int(os.environ.get(name, default))
+    """Read a port from the environment and check that it is free.
+
+    Raises:
+        StartError: It is no port, or not free.
+    """
+    given = os.environ.get(name, str(default))
+    try:
+        port = int(given)
+    except ValueError:
+        port = 0
+    if not 1 <= port <= 65535:
+        raise StartError(f'{name} is "{given}"; a port is a number from 1 to 65535, such as {default}.')
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -92,7 +104,7 @@ async def running(name: str, command: list[str], env: dict[str, str]) -> AsyncIt
 def gateway_state(port: int) -> str:
     """Ask the gateway whether it is ready: "" if so, else the reason."""
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=5):
+        with _DIRECT.open(f"http://{HOST}:{port}/readyz", timeout=5):
             return ""
     except urllib.error.HTTPError as error:
         return str(json.load(error).get("detail", error))

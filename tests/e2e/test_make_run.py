@@ -1,5 +1,6 @@
 """`make run`, as a new user meets it: start, paste the curl line, Ctrl-C."""
 
+import asyncio
 import json
 import os
 import re
@@ -12,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from scripts.run import StartError, gateway_state, port_setting
+from tests.support.dead_proxy import name_a_dead_proxy
 from tests.support.gateway import PREDICT, PREDICT_PRODUCT, PRODUCT_MODEL
 from tests.support.pictures import encoded, quadrants
 from tests.support.processes import ROOT, free_port, listens, running_module, wait_until
@@ -70,3 +74,26 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         with running_module("scripts.run", log=log, environment={"SPORTVISION_PORT": str(port)}) as process:
             assert process.wait(30) == 1
     assert f"Port {port} is taken" in log.read_text("utf-8")
+
+
+@pytest.mark.parametrize("given", ["abc", "", "8000x", "0", "-1", "65536", "99999"])
+def test_what_is_no_port_is_named(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("SPORTVISION_PORT", given)
+    with pytest.raises(
+        StartError, match=f'SPORTVISION_PORT is "{given}"; a port is a number from 1 to 65535'
+    ):
+        port_setting("SPORTVISION_PORT", 8000)
+
+
+async def test_a_proxy_does_not_come_between_the_gateway_and_who_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    name_a_dead_proxy(monkeypatch)
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        assert await asyncio.to_thread(gateway_state, server.sockets[0].getsockname()[1]) == ""
