@@ -39,8 +39,8 @@ ACCEPTED_FORMATS: Final = MappingProxyType(_MEDIA_TYPES)
 _JPEGS = ("JPEG", "MPO")
 _PILLOW_FORMATS = (*ACCEPTED_FORMATS, "MPO")
 
-# What Pillow's decoders let through when a file is damaged, beside their own OSError.
-_DECODER_ERRORS = (
+#: What Pillow's decoders let through when a file is damaged, beside their own OSError.
+DECODER_ERRORS: Final = (
     OSError,
     SyntaxError,
     ValueError,
@@ -146,10 +146,10 @@ def decode_picture(
                 picture.draft("RGB", (side, side))
                 picture.load()
             # After loading: Pillow turns TIFFs upright by itself, and then says so.
-            orientation = _orientation(picture)
+            orientation = read_orientation(picture)
             size = (height, width) if orientation in _SIDEWAYS else (width, height)
             small = _shrink(picture, size) if image is None else _resize(image, size)
-        except _DECODER_ERRORS as error:
+        except DECODER_ERRORS as error:
             raise CorruptPictureError(
                 f"The {picture.format} picture is truncated or damaged ({error}). "
                 "Send the whole file, or save it anew."
@@ -219,7 +219,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         raise TooManyPixelsError(
             f"The picture has far more pixels than the {max_pixels:,} allowed. Scale it down before sending."
         ) from error
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         found = sniff_format(data)
         if found in ACCEPTED_FORMATS:
             raise CorruptPictureError(
@@ -283,11 +283,18 @@ def _too_many_pixels(width: int, height: int, max_pixels: int) -> TooManyPixelsE
     )
 
 
-def _orientation(picture: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) where there is none or it cannot be read."""
+def read_orientation(picture: Image.Image) -> int:
+    """Read the EXIF orientation of an opened picture, as decoding turns it.
+
+    Args:
+        picture: Opened, loaded or not. Pillow turns TIFFs upright as it loads them.
+
+    Returns:
+        2 to 8, or 1 (upright) where there is none or it cannot be read.
+    """
     try:
         value = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         return 1  # A broken EXIF block is no reason to refuse a good picture.
     return value if value in _UPRIGHT else 1
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from PIL import ExifTags, Image
+from PIL import Image
 from tqdm import tqdm
 
+from preprocessing import DECODER_ERRORS, read_orientation
 from training.data import Picture
+from training.upright import upright_size
 
 _AT_ONCE = 256
-_LYING = frozenset({5, 6, 7, 8})
 _UPRIGHT = 1
 
 
@@ -28,7 +29,7 @@ class Header:
         format: Pillow's name of the format.
         mode: Pillow's name of the pixels' mode, for instance `RGB`, `L`, `CMYK`.
         turned: Whether its EXIF orientation turns or mirrors it.
-        frames: 1, or how many pictures an animation or a multi-page file has.
+        frames: 1, or how many pictures an animation or a multi-page file has; 1 also where a later one is damaged.
     """
 
     width: int
@@ -73,20 +74,22 @@ def _headers(pictures: Sequence[Picture]) -> Iterator[Header]:
 def _header(picture: Picture) -> Header:
     data = picture.read()
     with Image.open(io.BytesIO(data)) as opened:
-        try:
-            orientation = opened.getexif().get(ExifTags.Base.Orientation, _UPRIGHT)
-        except (OSError, SyntaxError, ValueError, LookupError, TypeError):
-            orientation = _UPRIGHT  # as in decoding: a broken EXIF block does not make a bad picture
-        width, height = opened.size
-        if orientation in _LYING:
-            width, height = height, width
+        width, height = upright_size(opened)
         return Header(
             width,
             height,
             len(data),
             opened.format or "unknown",
             opened.mode,
-            orientation not in {0, _UPRIGHT},
-            # Phones put a second picture into a JPEG, which is no animation.
-            1 if opened.format == "MPO" else getattr(opened, "n_frames", 1),
+            read_orientation(opened) != _UPRIGHT,
+            _frames(opened),
         )
+
+
+def _frames(opened: Image.Image) -> int:
+    if opened.format == "MPO":
+        return 1  # phones put a second picture into a JPEG, which is no animation
+    try:
+        return getattr(opened, "n_frames", 1)
+    except DECODER_ERRORS:
+        return 1  # counting goes through all frames; decoding takes the first and never sees the damaged one

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFilter, ImageOps
+from PIL import ExifTags, Image, ImageFilter
 
 from preprocessing import decode_picture
+from training.upright import upright_size
 
 #: The value of the EXIF tag Orientation under which a picture is stored as it is seen.
 UPRIGHT = 1
@@ -51,7 +52,7 @@ def upright(data: bytes) -> NDArray[np.uint8]:
         preprocessing.PictureError: It cannot be decoded.
     """
     with Image.open(io.BytesIO(data)) as picture:
-        width, height = ImageOps.exif_transpose(picture).size
+        width, height = upright_size(picture)
     return decode_picture(data, height=height, width=width)
 
 

@@ -6,6 +6,7 @@ import io
 from PIL import Image
 
 from preprocessing import decode_picture
+from training.upright import upright_size
 
 _SIDE = 112
 _QUALITY = 72
@@ -24,9 +25,7 @@ def thumbnail(data: bytes) -> str:
         preprocessing.PictureError: It cannot be decoded.
     """
     with Image.open(io.BytesIO(data)) as picture:
-        width, height = picture.size
-        if picture.getexif().get(0x0112, 1) >= 5:  # the orientations that lie on their side
-            width, height = height, width
+        width, height = upright_size(picture)
     columns = min(2 * _SIDE, max(1, round(_SIDE * width / height)))
     small = Image.fromarray(decode_picture(data, height=_SIDE, width=columns))
     file = io.BytesIO()
