@@ -275,3 +275,17 @@ def test_a_picture_that_goes_away_meanwhile_costs_its_thumbnail_only(
     monkeypatch.setattr("training.inspection.sheets.decode_picture", lambda *_, **__: gone(b""))
     write_inspection(data, tmp_path / "r", tmp_path / "cache", name="x", distance=6, shown=5)
     assert 'src=""' in (tmp_path / "r" / "index.html").read_text("utf-8")
+
+
+def test_what_was_found_is_kept_where_the_page_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = read_class_folders(write_class_folders(tmp_path / "data", each=1))
+
+    def no_page(*_: object) -> str:
+        raise RuntimeError("no page")
+
+    monkeypatch.setattr("training.inspection.make.write_page", no_page)
+    with pytest.raises(RuntimeError, match="no page"):
+        write_inspection(data, tmp_path / "r", tmp_path / "cache", name="x", distance=6, shown=0)
+    assert json.loads((tmp_path / "r" / "report.json").read_text("utf-8"))["data"]["pictures"] == 3

@@ -14,8 +14,10 @@ from catalogue import load_catalogue
 from tests.training.pictures import COLOURS, coloured_noise, png, write_class_folders
 from training.calibration import softmax
 from training.command import main
+from training.data import read_class_folders
 from training.errors import ExportError
 from training.export import export_classifier
+from training.report.make import write_report
 from training.report.page import write_page
 from training.report.untempered import all_probabilities, untempered_confidences
 from training.served import ExportedModel
@@ -246,3 +248,17 @@ def test_a_bare_version_without_split_card_robustness_and_pictures(
         assert "is no card" in capsys.readouterr().err
     finally:
         card.write_text(told)
+
+
+def test_what_was_measured_is_kept_where_the_page_cannot_be_made(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_page(*_: object) -> str:
+        raise RuntimeError("no page")
+
+    monkeypatch.setattr("training.report.make.write_page", no_page)
+    pictures = read_class_folders(place / "data").pictures
+    with pytest.raises(RuntimeError, match="no page"):
+        write_report(place / "models" / "colours" / "1", pictures, tmp_path / "o", sample=0)
+    assert json.loads((tmp_path / "o" / "report.json").read_text("utf-8"))["asked"]["pictures"] == 19
+    assert (tmp_path / "o" / ".gitignore").read_text() == "*\n", "the page, once made, holds pictures"

@@ -52,7 +52,8 @@ def write_inspection(
         except (PictureError, OSError):
             return ""  # it was good when it was hashed; the page is worth more than this picture
 
+    # Before the page, which reads pictures again: whatever happens to them, what was found is kept.
+    write_json(output / "report.json", report)
     page = write_page(report, small)
     (output / "index.html").write_text(page, encoding="utf-8")
-    write_json(output / "report.json", report)
     return report

@@ -62,11 +62,12 @@ def write_report(
     asked = join(pictures, known, model.answer_pictures(pictures), task)
     report = measure_version(version, model, asked, part=part, main_sources=main_sources, sample=sample)
     report["asked"]["groups_known"] = groups is not None
-    page = write_page(report, (lambda one: thumbnail(pictures[one].read())) if thumbnails else None)
     output.mkdir(parents=True, exist_ok=True)
     (output / ".gitignore").write_text("*\n", encoding="utf-8")
-    (output / "index.html").write_text(page, encoding="utf-8")
+    # Before the page, which reads pictures again: whatever happens to them, what was measured is kept.
     write_json(output / "report.json", report)
+    page = write_page(report, (lambda one: thumbnail(pictures[one].read())) if thumbnails else None)
+    (output / "index.html").write_text(page, encoding="utf-8")
     return report
 
 
