@@ -20,8 +20,10 @@ class Agreement:
             One that does not name the class counts as giving it 0.
         total_variation: Half the sum of all differences of probability, 0 (alike) to 1 (nothing in common): the most
             by which the two can differ on any set of classes (Levin, Peres and Wilmer, Markov Chains and Mixing
-            Times, 2nd edition 2017, section 4.1). What a ranking leaves unnamed counts as one class of its own, so
-            this is a lower bound where rankings are cut.
+            Times, 2nd edition 2017, section 4.1). What a ranking leaves unnamed counts as one class of its own. Where
+            rankings are cut the whole distributions may be nearer to each other, as a class that one of them does not
+            name counts as 0 there, or further apart, as what both leave unnamed may lie on different classes; by no
+            more than the probability that the two leave unnamed, taken together.
     """
 
     same_first: bool

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from agreement import Agreement, agreement
@@ -26,6 +27,29 @@ def test_what_is_not_named_counts_as_one_class() -> None:
     nothing = agreement(FIRST, [])
     assert (nothing.same_first, nothing.overlap, nothing.difference) == (False, 0.0, 0.7)
     assert nothing.total_variation == pytest.approx(1.0)
+
+
+def test_what_is_cut_may_bring_the_whole_nearer_or_further_apart() -> None:
+    # Both may be half a and half b.
+    assert agreement([("a", 0.5), ("b", 0.5)], [("a", 0.5)]).total_variation == 0.5
+    # The other halves may be b and c.
+    assert agreement([("a", 0.5)], [("a", 0.5)]).total_variation == 0.0
+
+
+@pytest.mark.parametrize("kept", [(12, 12), (3, 3), (1, 4), (6, 0)])
+def test_what_is_cut_moves_it_by_no_more_than_is_unnamed(kept: tuple[int, int]) -> None:
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        whole = [
+            sorted(((str(one), float(share)) for one, share in enumerate(shares)), key=lambda pair: -pair[1])
+            for shares in random.dirichlet(np.full(12, 0.5), 2)
+        ]
+        cut = [ranking[:count] for ranking, count in zip(whole, kept, strict=True)]
+        unnamed = sum(
+            share for ranking, count in zip(whole, kept, strict=True) for _, share in ranking[count:]
+        )
+        found = agreement(cut[0], cut[1]).total_variation
+        assert abs(found - agreement(whole[0], whole[1]).total_variation) <= unnamed + 1e-9
 
 
 def test_nothing_in_common_is_one() -> None:
