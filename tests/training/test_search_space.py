@@ -5,7 +5,7 @@ import pytest
 
 from training.finetune_settings import FinetuneSettings
 from training.head import HeadSettings
-from training.search.importance import FEWEST, importances
+from training.search.importance import FEWEST, importances, value_of
 from training.search.space import (
     FINETUNE_PARAMETERS,
     HEAD_PARAMETERS,
@@ -120,6 +120,17 @@ def test_the_parameter_that_decides_weighs_most() -> None:
     assert set(found) == {"rate", "idle", "kind", "depth"}
     assert all(share < 0.2 for name, share in found.items() if name != "rate")
     assert importances(study.get_trials()[: FEWEST - 1]) == {}
+
+
+def test_a_pruned_trial_reached_its_lowest_loss_not_its_last() -> None:
+    study = optuna.create_study()
+    for state in (optuna.trial.TrialState.PRUNED, None):
+        trial = study.ask()
+        for epoch, loss in enumerate((0.7, 0.5, 0.9), 1):
+            trial.report(loss, epoch)
+        study.tell(trial, None if state else 0.6, state=state)
+    study.tell(study.ask(), state=optuna.trial.TrialState.PRUNED)
+    assert [value_of(trial) for trial in study.get_trials()] == [0.5, 0.6, None]
 
 
 def test_the_spread_of_seeds() -> None:

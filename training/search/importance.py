@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 #: Fewer trials than this say nothing.
 FEWEST = 8
@@ -21,7 +21,8 @@ _GROUPS = 3
 
 def value_of(trial: FrozenTrial) -> float | None:
     """What a trial reached: its value, or where it was pruned the lowest loss up to then; None for neither."""
-    if trial.value is not None:
+    # Optuna gives a pruned trial a value too: the last loss that it reported.
+    if trial.state != TrialState.PRUNED:
         return trial.value
     return min(trial.intermediate_values.values(), default=None)
 
