@@ -2,7 +2,8 @@
 
 The hold-out of a run comes from the same collections as its training pictures, and collections have habits (one
 site's crops, one camera, one event) that a network learns with the sport. A new user's pictures have none of them, so
-the figure on a source left out altogether is the honest guess of what that user will see.
+the figure on a source left out altogether is the honest guess of what that user will see. Pictures of other sources
+that look like one of the source are left out with it: a copy would give its habits away.
 """
 
 import argparse
@@ -32,6 +33,8 @@ def leave_out(
 ) -> list[dict[str, Any]]:
     """Train the first head of the settings once without each source, and once with all, and compare.
 
+    Without a source means without all pictures of the groups that its pictures are in.
+
     Args:
         prepared: Pictures, parts and features.
         settings: Whose first head, views, pooling and seed are used.
@@ -54,18 +57,21 @@ def leave_out(
             f"No picture is from {', '.join(unknown)}; there are {', '.join(sorted(set(origin)))}."
         )
     train, test = prepared.split.train, prepared.split.test
-    chosen: dict[str, NDArray[np.int64]] = {}
+    chosen: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
     for source in sources or [name for name, _ in Counter(origin.tolist()).most_common()]:
-        others = np.unique(labels[train[origin[train] != source]])
-        places = np.flatnonzero((origin == source) & np.isin(labels, others))
+        alike = np.isin(prepared.groups, prepared.groups[origin == source])
+        others = train[~alike[train]]
+        places = np.flatnonzero((origin == source) & np.isin(labels, labels[others]))
         if len(places) >= fewest:
-            chosen[source] = places
+            chosen[source] = others, places
     if not chosen:
-        raise DataError(f"No source has {fewest} pictures of classes that other sources have too.")
+        raise DataError(
+            f"No source has {fewest} pictures of classes that other sources have too, look-alikes of its own left out."
+        )
     everything = _trained(prepared, settings, train)
     rows = []
-    for source, places in tqdm(chosen.items(), desc="sources", unit="source"):
-        without = _trained(prepared, settings, train[origin[train] != source])
+    for source, (others, places) in tqdm(chosen.items(), desc="sources", unit="source"):
+        without = _trained(prepared, settings, others)
         tested = np.intersect1d(places, test)
         rows.append(
             {

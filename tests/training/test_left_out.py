@@ -1,6 +1,7 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.training.cleaning_data import HEAD, prepared_clouds
@@ -14,10 +15,11 @@ SETTINGS = TrainSettings(crops=0, heads=(HEAD,))
 
 
 def two_sources(place: Path) -> Prepared:
-    """Clouds whose chess pictures are all from one source, and a third of the others' from a second."""
+    """Clouds whose chess pictures are all from one source, and a third of the others' groups from a second."""
     prepared, _ = prepared_clouds(place, each=60, wrong=0)
+    groups = prepared.groups.tolist()
     pictures = [
-        dataclasses.replace(one, source="site" if one.label != "chess" and number % 3 == 0 else "set")
+        dataclasses.replace(one, source="site" if one.label != "chess" and groups[number] % 3 == 0 else "set")
         for number, one in enumerate(prepared.data.pictures)
     ]
     return dataclasses.replace(prepared, data=Dataset(tuple(pictures)))
@@ -34,6 +36,17 @@ def test_a_source_is_measured_by_heads_with_and_without_it(tmp_path: Path) -> No
     assert site["unseen_test"]["top1"]["of"] == site["seen_test"]["top1"]["of"] > 0
     assert site["unseen"]["top1"]["share"] > 0.9
     assert site["unseen"]["top3"]["right"] >= site["unseen"]["top1"]["right"]
+
+
+def test_what_looks_like_a_picture_of_the_source_is_left_out_with_it(tmp_path: Path) -> None:
+    prepared = two_sources(tmp_path)
+    # All judo is one series, which the site has some pictures of: no head may know it without the site.
+    judo = np.array([one.label == "judo" for one in prepared.data.pictures])
+    groups = np.where(judo, prepared.groups[judo].min(), prepared.groups)
+    (row,) = leave_out(dataclasses.replace(prepared, groups=groups), SETTINGS, ["site"], fewest=20)
+    assert row["classes"] == 2
+    counted = [one.source == "site" and one.label != "judo" for one in prepared.data.pictures]
+    assert row["unseen"]["top1"]["of"] == sum(counted)
 
 
 def test_sources_that_cannot_be_left_out_say_why(tmp_path: Path) -> None:
