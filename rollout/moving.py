@@ -94,12 +94,18 @@ class Mover:
         """Take a label back: `canary` to what `stable` names, `stable` to what it named before.
 
         With `stable` every other label that names the same version goes back too, so that nobody gets it any more.
+        Where `stable` is back already, and versions that no label names are still served, those are let go: a step
+        back that ended before it had done so is finished by doing it again.
 
         Raises:
             RolloutError: There is nothing to go back to, or it could not be done.
         """
         labels = dict(self._file.model(self._model).version_labels)
         bad, back = labels.get(label), labels.get(PREVIOUS if label == STABLE else STABLE)
+        if label == STABLE and bad is not None and back is None and (left := await self._unnamed()):
+            self._say(f"Nothing to go back to; versions that no label names are let go: {_numbers(left)}.")
+            await self._run(Move(label, labels), await self._served())
+            return
         if bad is None or back is None:
             raise RolloutError(
                 f"{self._model} has no version to take the label {label!r} back to; its labels: "
@@ -123,6 +129,21 @@ class Mover:
                 f"{self._file.path} leaves the choice of {self._model}'s versions to the server, and there is no "
                 "server to ask for it: give --target, or write specific versions and labels yourself."
             )
+        return await self._loaded()
+
+    async def _unnamed(self) -> set[int]:
+        """The versions that no label names, though the file has them served, or a server still has them loaded.
+
+        Empty where the server chooses its versions, and where no server is given: nobody knows then whether servers
+        whose label names such a version are still to be replaced.
+        """
+        model = self._file.model(self._model)
+        versions = specific_versions(model)
+        if versions is None or not self._targets:
+            return set()
+        return (versions | await self._loaded()) - set(model.version_labels.values())
+
+    async def _loaded(self) -> set[int]:
         found = await self._all(target.versions(self._model) for target in self._targets)
         return {number for one in found for number, status in one.items() if _available(status)}
 
@@ -145,14 +166,15 @@ class Mover:
         except (RolloutError, asyncio.CancelledError) as error:
             await self._take_back(text, error)
             raise
-        self._file.change(self._model, wanted, move.labels)
+        moved = "The labels are moved; versions that none of them names may still be loaded"
         try:
+            self._file.change(self._model, wanted, move.labels)
             await self._tell()
         except RolloutError as error:
-            raise RolloutError(
-                f"The labels are moved; versions that none of them names are still loaded: {error} "
-                "Run the same command again."
-            ) from error
+            raise RolloutError(f"{moved}: {error} Run the same command again.") from error
+        except asyncio.CancelledError:
+            self._say(f"{moved}. Run the same command again.")
+            raise
         self._say(f"Done: {_listed(move.labels)} on {len(self._targets)} model server(s).")
 
     def _write_only(self, move: Move, versions: Set[int]) -> None:

@@ -28,11 +28,13 @@ class RollingBackend(FakeBackend):
         broken: Versions that cannot be loaded.
         slow: Versions that stay LOADING until they are taken out of here.
         refused_labels: Labels that the server refuses to move, whatever is loaded.
+        unloads: Whether the server takes configurations that let a version go.
     """
 
     broken: set[int] = field(default_factory=set)
     slow: set[int] = field(default_factory=set)
     refused_labels: set[str] = field(default_factory=set)
+    unloads: bool = True
     loading: asyncio.Event = field(default_factory=asyncio.Event)
 
     def serve(self, *versions: int, **labels: int) -> None:
@@ -70,8 +72,12 @@ class RollingBackend(FakeBackend):
                     f"Request to assign label to version {number} of model {MODEL}, which is not"
                 )
                 return reply
-        self.labels = {(MODEL, label): number for label, number in model.version_labels.items()}
         wanted = specific_versions(model) or {max(self.available)}
+        if self.available - wanted and not self.unloads:
+            reply.status.error_code = ErrorCode.INTERNAL
+            reply.status.error_message = "Nothing is let go here"
+            return reply
+        self.labels = {(MODEL, label): number for label, number in model.version_labels.items()}
         for number in wanted - self.available:
             self.add_version(MODEL, number, available=False)
         for number in self.available - wanted:
