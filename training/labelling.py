@@ -22,6 +22,7 @@ from training.manifest import manifest_rows
 from training.pipeline import embed_and_group
 from training.settings import TrainSettings
 from training.split import PARTS, split_groups
+from training.tables import csv_table
 from training.targets import write_targets
 
 #: Where the committed label files lie (see README.md there).
@@ -64,9 +65,9 @@ def read_labels(folder: Path = LABELS) -> Labels:
 
     def rows(name: str, *columns: str) -> list[dict[str, str]]:
         try:
-            with (folder / name).open(encoding="utf-8", newline="") as file:
-                read = list(csv.DictReader(file))
-        except (OSError, UnicodeDecodeError) as error:
+            with csv_table(folder / name) as table:
+                read = list(table)
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise DataError(f"The labels {folder / name} cannot be read: {error}") from error
         if read and not set(columns) <= set(read[0]):
             raise DataError(f"{folder / name} needs the columns {', '.join(columns)}.")

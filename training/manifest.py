@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import DataError
+from training.tables import csv_table
 
 _NEEDED = ("file", "label")
 _COLUMNS = (*_NEEDED, "task", "source", "licence", "group")
@@ -68,8 +69,7 @@ def manifest_rows(manifest: Path) -> Iterator[Row]:
 
 
 def _csv_rows(manifest: Path) -> Iterator[Row]:
-    with manifest.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
+    with csv_table(manifest) as reader:
         _check_columns(manifest, reader.fieldnames or ())
         for row in reader:
             yield _row(row, f"line {reader.line_num}")

@@ -1,7 +1,7 @@
 """The file of a split, `split.csv`: which part, and which group of like pictures, each picture is in."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from training.data import Picture
 from training.errors import DataError
 from training.reading import locate
 from training.split import PARTS, Split
+from training.tables import csv_table
 
 _COLUMNS = ("file", "label", "source", "licence", "group", "part")
 
@@ -47,9 +48,12 @@ def read_split(path: Path, root: Path, part: str, task: str | None = None) -> li
         The pictures, those in files of their own without digests.
 
     Raises:
-        DataError: No such file, a part without pictures, or pictures that are not under the folder.
+        DataError: No such file, a part without pictures, a picture in a part that there is not while one part is
+            asked for, or pictures that are not under the folder.
     """
     rows = _rows(path, "label", "source", "licence", "part")
+    if part in PARTS:
+        _check_parts(path, rows)
     listed = [
         Picture(row["file"], root / row["file"], row["label"], "", row["source"], row["licence"])
         for row in rows
@@ -68,9 +72,11 @@ def read_parts(path: Path) -> dict[str, str]:
     """Read the part of each picture, by its name; the pictures themselves are not looked for.
 
     Raises:
-        DataError: No such file, or a part without pictures.
+        DataError: No such file, a part without pictures, or a picture in a part that there is not.
     """
-    part_of = {row["file"]: row["part"] for row in _rows(path, "part")}
+    rows = _rows(path, "part")
+    _check_parts(path, rows)
+    part_of = {row["file"]: row["part"] for row in rows}
     empty = [part for part in PARTS if part not in part_of.values()]
     if empty:
         raise DataError(f"{path} has no picture in the part {empty[0]!r}.")
@@ -88,7 +94,7 @@ def read_places(path: Path, pictures: Sequence[Picture]) -> tuple[list[str], NDA
         The part of each, and its group, int64 [pictures].
 
     Raises:
-        DataError: No such file, or a picture or its group is not in it.
+        DataError: No such file, a picture or its group is not in it, or a picture is in a part that there is not.
     """
     rows = {row["file"]: row for row in _rows(path, "part", "group")}
     missing = [picture.name for picture in pictures if picture.name not in rows]
@@ -97,6 +103,7 @@ def read_places(path: Path, pictures: Sequence[Picture]) -> tuple[list[str], NDA
             f"{path} is no split of these pictures: {len(missing)} are not in it, for instance {missing[0]}."
         )
     own = [rows[picture.name] for picture in pictures]
+    _check_parts(path, own)
     try:
         groups = np.array([int(row["group"]) for row in own], np.int64)
     except ValueError as error:
@@ -104,10 +111,17 @@ def read_places(path: Path, pictures: Sequence[Picture]) -> tuple[list[str], NDA
     return [row["part"] for row in own], groups
 
 
+def _check_parts(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    wrong = next((row for row in rows if row["part"] not in PARTS), None)
+    if wrong is not None:
+        raise DataError(
+            f"{path}: {wrong['file']} is in the part {wrong['part']!r}. The parts are {', '.join(PARTS)}."
+        )
+
+
 def _rows(path: Path, *needed: str) -> list[dict[str, str]]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
+        with csv_table(path) as reader:
             missing = [name for name in ("file", *needed) if name not in (reader.fieldnames or ())]
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:

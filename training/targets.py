@@ -19,6 +19,7 @@ from training.data import Picture
 from training.errors import DataError
 from training.head_set import UNKNOWN, Head, HeadSet
 from training.reading import locate
+from training.tables import csv_table
 
 #: How the header of a head's column starts.
 PREFIX = "targets:"
@@ -108,8 +109,7 @@ def read_targets(path: Path, root: Path) -> Targets:
         DataError: No such file, a column is missing, or no column of a head is there.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
+        with csv_table(path) as reader:
             names = list(reader.fieldnames or ())
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -15,6 +15,7 @@ from training.data import Dataset, Picture
 from training.errors import DataError
 from training.pipeline import Prepared
 from training.split import PARTS, Split
+from training.tables import csv_table
 
 KEEP, RELABEL, DROP = "keep", "relabel", "drop"
 COLUMNS = ("file", "decision", "label", "by", "why")
@@ -53,15 +54,14 @@ def read_decisions(path: Path, task: str = "sport") -> dict[str, Decision]:
         DataError: No such file, missing columns, or rows that are wrong; all wrong rows are named at once.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+        with csv_table(path) as reader:
             missing = [name for name in COLUMNS[:3] if name not in (reader.fieldnames or ())]
             if missing:
                 raise DataError(
                     f"{path} has no column {', '.join(missing)}. It needs file, decision and label."
                 )
             rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"The decisions {path} cannot be read: {error}.") from error
     find, what, _ = vocabulary(task)
     decisions: dict[str, Decision] = {}

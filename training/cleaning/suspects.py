@@ -16,6 +16,7 @@ from training.cleaning.decisions import DROP, Decision
 from training.errors import DataError
 from training.pipeline import Prepared
 from training.split import PARTS
+from training.tables import csv_table
 
 #: One label is a part of the other, by the catalogue: both may be right.
 PART_OF = "part"
@@ -140,9 +141,9 @@ def read_suspects(path: Path) -> list[Suspect]:
         DataError: No such file, or another kind of file.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [_suspect_from(row) for row in csv.DictReader(file)]
-    except (OSError, KeyError, ValueError, TypeError) as error:
+        with csv_table(path) as rows:
+            return [_suspect_from(row) for row in rows]
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise DataError(f"{path} is no list of suspects that `clean` wrote: {error}") from error
 
 

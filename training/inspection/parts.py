@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.errors import DataError
+from training.tables import csv_table
 
 #: The parts in the order in which a person expects them; others come after, by name.
 _USUAL = ("train", "validation", "test")
@@ -44,8 +45,7 @@ def read_parts(split: Path, names: Collection[str], tasks: Collection[str]) -> P
     part_of: dict[str, str] = {}
     others = 0
     try:
-        with split.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
+        with csv_table(split) as reader:
             missing = [column for column in ("file", "part") if column not in (reader.fieldnames or ())]
             if missing:
                 raise DataError(f"{split} is no split file: it has no column {', '.join(missing)}.")
