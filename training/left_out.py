@@ -66,7 +66,7 @@ def leave_out(
             chosen[source] = others, places
     if not chosen:
         raise DataError(
-            f"No source has {fewest} pictures of classes that other sources have too, look-alikes of its own left out."
+            f"No source has {fewest} pictures of classes that other sources have too, its look-alikes there left out."
         )
     everything = _trained(prepared, settings, train)
     rows = []
