@@ -1,16 +1,26 @@
 """What each step of a model's making gave: its stages, and the versions before it, in one table."""
 
+import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from training.data import Picture
 
-def earlier_versions(directory: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
+
+def digest_of(pictures: Iterable[Picture]) -> str:
+    """SHA-256 of what a test part asks: the names and labels of its pictures, in whatever order."""
+    asked = sorted([picture.name, picture.label] for picture in pictures)
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+def earlier_versions(directory: Path, card: dict[str, Any]) -> list[dict[str, Any]]:
     """Figures of the versions that lie in a model's folder, as far as their cards tell them.
 
     Args:
         directory: The model's folder, `models/<name>`.
-        record: The content of the new version's `run.json`.
+        card: What the new version's card holds: the content of `run.json`, and `test_part`, from `digest_of`.
 
     Returns:
         For each version its number, what it is (`kind`), the pictures it was trained on, its top-1 and top-3 share on
@@ -20,24 +30,31 @@ def earlier_versions(directory: Path, record: dict[str, Any]) -> list[dict[str, 
     for path in sorted(directory.glob("*/card.json"), key=lambda one: one.parent.name.zfill(9)):
         if not path.parent.name.isdecimal():
             continue
-        card = json.loads(path.read_text(encoding="utf-8"))
+        other = json.loads(path.read_text(encoding="utf-8"))
         rows.append(
             {
                 "version": int(path.parent.name),
-                "kind": kind_of(card),
-                "trained_on": card["trained_on"],
-                "top1": card["metrics"]["all"]["top1"]["share"],
-                "top3": card["metrics"]["all"]["top3"]["share"],
-                "same_test_part": _test_part(card) == _test_part(record),
+                "kind": kind_of(other),
+                "trained_on": other["trained_on"],
+                "top1": other["metrics"]["all"]["top1"]["share"],
+                "top3": other["metrics"]["all"]["top3"]["share"],
+                "same_test_part": _same_test_part(other, card),
             }
         )
     return rows
 
 
-def _test_part(record: dict[str, Any]) -> list[Any]:
-    settings = record["settings"]
+def _same_test_part(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    if "test_part" in one and "test_part" in other:
+        return bool(one["test_part"] == other["test_part"])
+    # Cards used to say no more than how the part was drawn.
+    return _drawn(one) == _drawn(other)
+
+
+def _drawn(card: dict[str, Any]) -> list[Any]:
+    settings = card["settings"]
     deciding = ("seed", "validation", "test", "hash_distance", "cosine")
-    return [record["data"]["fingerprint"], record["data"]["parts"], *(settings[name] for name in deciding)]
+    return [card["data"]["fingerprint"], card["data"]["parts"], *(settings[name] for name in deciding)]
 
 
 def kind_of(card: dict[str, Any]) -> str:

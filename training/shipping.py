@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from catalogue import load_catalogue, load_products
-from training.ablation import earlier_versions
+from training.ablation import digest_of, earlier_versions
 from training.answers import BESIDE, product_scorer, sport_scorer
 from training.calibration import expected_calibration_error
 from training.card import readable_card, sources_of
@@ -82,10 +82,11 @@ def export_run(
             model.key: model.rows,
             "task": task,
             "temperature": model.head.temperature,
-            "earlier_versions": earlier_versions(directory, record),
             "sources": sources_of(pictures["all"]),
+            "test_part": digest_of(pictures["test"]),
             "metrics": metrics,
         }
+        card["earlier_versions"] = earlier_versions(directory, card)
         return {
             "card.json": json.dumps(card, indent=1, ensure_ascii=False) + "\n",
             "MODEL_CARD.md": readable_card(card),

@@ -3,7 +3,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from training.ablation import ablation_table, earlier_versions, kind_of
+from training.ablation import ablation_table, digest_of, earlier_versions, kind_of
+from training.data import Picture
 
 HEAD_CARD: dict[str, Any] = {
     "settings": {
@@ -56,6 +57,31 @@ def test_versions_tell_whether_they_were_measured_on_the_same_pictures(tmp_path:
     assert [(row["version"], row["same_test_part"]) for row in rows] == [(9, False), (10, True)]
     assert (rows[1]["top1"], rows[1]["top3"]) == (0.81, 0.91)
     assert earlier_versions(tmp_path / "none", tuned_card()) == []
+
+
+def pictures(*labels: str) -> list[Picture]:
+    return [Picture(f"{number}.png", Path(f"{number}.png"), label, "") for number, label in enumerate(labels)]
+
+
+def test_a_test_part_is_the_same_when_it_asks_the_same(tmp_path: Path) -> None:
+    asked = pictures("judo", "chess", "judo")
+    digest = digest_of(asked)
+    assert digest_of(reversed(asked)) == digest
+    assert digest_of(asked[:2]) != digest
+    assert digest_of(pictures("judo", "chess", "chess")) != digest
+    # By another seed of `targets`, which no setting tells; and of other training pictures, with the same test part.
+    write(tmp_path, "1", {**HEAD_CARD, "test_part": digest_of(asked[:2])})
+    grown = copy.deepcopy(HEAD_CARD)
+    grown["data"]["fingerprint"] = "grown"
+    write(tmp_path, "2", {**grown, "test_part": digest})
+    rows = earlier_versions(tmp_path, {**tuned_card(), "test_part": digest})
+    assert [row["same_test_part"] for row in rows] == [False, True]
+
+
+def test_an_older_card_without_a_digest_is_compared_by_how_its_part_was_drawn(tmp_path: Path) -> None:
+    write(tmp_path, "1", HEAD_CARD)
+    (row,) = earlier_versions(tmp_path, {**tuned_card(), "test_part": "digest"})
+    assert row["same_test_part"]
 
 
 def test_a_table_has_a_row_for_each_step_with_dashes_where_nothing_was_measured(tmp_path: Path) -> None:
