@@ -149,7 +149,7 @@ class Mover:
 
     async def _run(self, move: Move, versions: Set[int]) -> None:
         if not self._targets:
-            self._write_only(move, versions)
+            self._write_only(move)
             return
         text, wanted = self._file.text, set(move.labels.values())
         before = dict(self._file.model(self._model).version_labels)
@@ -177,7 +177,7 @@ class Mover:
             raise
         self._say(f"Done: {_listed(move.labels)} on {len(self._targets)} model server(s).")
 
-    def _write_only(self, move: Move, versions: Set[int]) -> None:
+    def _write_only(self, move: Move) -> None:
         """One step, for files that are rolled out by other means, one server after the other (docs/kubernetes.md)."""
         version = move.labels[move.label]
         if move.label == STABLE and version not in (specific_versions(self._file.model(self._model)) or ()):
@@ -186,17 +186,16 @@ class Mover:
                 f"{STABLE!r} would name a version that half of them do not have. First: promote --label {CANARY} "
                 f"--version {version}, and roll that out."
             )
-        # Servers that are not replaced yet go on to name the old stable version, and gateways then ask all for it.
-        # What else is let go here was named by no label that gateways fall back on.
-        old = self._file.model(self._model).version_labels.get(STABLE)
+        # Servers that are not replaced yet go on to give the label its old version, and gateways then ask all for
+        # that one. Nothing else that is let go here had a label that gateways ask for.
+        old = self._file.model(self._model).version_labels.get(move.label)
         named = set(move.labels.values())
-        keep = (named | {old} if old is not None else named) if move.label == STABLE else set(versions)
-        self._file.change(self._model, keep, move.labels)
+        self._file.change(self._model, named if old is None else named | {old}, move.labels)
         self._say(f"Written, and nobody told: {_listed(move.labels)}; roll {self._file.path.name} out now.")
-        if move.label == STABLE and keep > named:
+        if old is not None and old not in named:
             self._say(
                 f"Version {old} stays, for servers that still name it; once all are replaced, promote "
-                f"--label {STABLE} --version {version} lets it go."
+                f"--label {move.label} --version {version} lets it go."
             )
 
     async def _tell(self) -> None:

@@ -51,3 +51,30 @@ async def test_each_written_step_is_safe_beside_the_one_before(path: Path) -> No
             assert after is not None
             assert {old["stable"], new["stable"]} <= before & after, (command, label, version)
             assert set(new.values()) <= after, (command, label, version)
+            if label == "canary":
+                # The same holds for those who ask for the trial.
+                assert {old["canary"], new["canary"]} <= after, (command, label, version)
+
+
+async def test_versions_whose_trial_is_over_are_let_go_a_step_later(path: Path) -> None:
+    said: list[str] = []
+    async with moving(path, [], say=said.append) as mover:
+        await mover.promote("canary", 4)
+        assert "stays" not in said[-1]
+        await mover.promote("canary", 5)
+        assert in_file(path) == ({3, 4, 5}, {"stable": 3, "canary": 5})
+        assert said[-1] == (
+            "Version 4 stays, for servers that still name it; once all are replaced, promote --label canary "
+            "--version 5 lets it go."
+        )
+        await mover.rollback("canary")
+        assert in_file(path) == ({3, 5}, {"stable": 3, "canary": 3})
+        assert "Version 5 stays" in said[-1]
+        await mover.promote("canary", 6)
+        assert in_file(path) == ({3, 6}, {"stable": 3, "canary": 6})
+        await mover.rollback("canary")
+        assert "Version 6 stays" in said[-1]
+        assert said[-1].endswith("promote --label canary --version 3 lets it go.")
+        await mover.promote("canary", 3)
+        assert "stays" not in said[-1]
+    assert text_of(path) == CONFIG
