@@ -4,8 +4,10 @@ Only names, labels and digests are kept; the pictures themselves are read one at
 """
 
 import dataclasses
+import errno
 import hashlib
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ class Picture:
         source: Which collection it came from; empty when not told.
         licence: The source's licence; empty when not told.
         span: First byte and number of bytes within the shard; None for a file of its own.
+        task: What the label is about; empty when not told.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Picture:
     source: str = ""
     licence: str = ""
     span: tuple[int, int] | None = None
+    task: str = ""
 
     @property
     def place(self) -> str:
@@ -118,8 +122,8 @@ def read_class_folders(root: Path) -> Dataset:
         root: The folder of class folders. The folders' names are the labels.
 
     Returns:
-        The data. Files that are no pictures by their suffix are passed over; empty files, and class folders without
-        any picture, become problems.
+        The data. Links are followed. Files that are no pictures by their suffix are passed over; empty files, those
+        whose names are not UTF-8, links that lead back, and class folders without any picture become problems.
 
     Raises:
         DataError: No such folder, or no pictures in it.
@@ -127,14 +131,57 @@ def read_class_folders(root: Path) -> Dataset:
     if not root.is_dir():
         raise DataError(f"{root} is no folder. Name the folder that holds one folder for each class.")
     folders = [one for one in sorted(root.iterdir()) if one.is_dir() and not one.name.startswith(".")]
-    rows = [
-        Row(path.relative_to(root).as_posix(), folder.name)
-        for folder in folders
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in PICTURE_SUFFIXES
-    ]
-    labels = [folder.name for folder in folders]
-    return _read(root, rows, labels, f"no pictures in class folders under {root}")
+    rows, labels, problems = [], [], []
+    for folder in folders:
+        if _is_utf8(folder.name):
+            labels.append(folder.name)
+        for path, wrong in _pictures_under(folder, frozenset({_identity(root)})):
+            name = path.relative_to(root).as_posix()
+            if wrong or not _is_utf8(name):
+                problems.append(f"{_shown(name)}: {wrong or 'its name is not UTF-8; rename it'}")
+            else:
+                rows.append(Row(name, folder.name))
+    return _read(root, rows, labels, f"no pictures in class folders under {root}", problems=problems)
+
+
+def _pictures_under(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[tuple[Path, str]]:
+    """The pictures in a folder and, with what is wrong, the folders that cannot be looked into.
+
+    Links to folders are followed, which `Path.rglob` does not do, but not to one of those above.
+    """
+    try:
+        here = _identity(folder)
+        if here in above:
+            yield folder, "the link leads back to a folder above it"
+            return
+        inside = [(path, path.is_dir()) for path in sorted(folder.iterdir())]
+    except OSError as error:
+        yield folder, str(error.strerror)
+        return
+    for path, is_folder in inside:
+        if is_folder:
+            yield from _pictures_under(path, above | {here})
+        elif path.suffix.lower() in PICTURE_SUFFIXES:
+            yield path, ""
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a name can be written into a file; Python reads the bytes of others as lone surrogates (PEP 383)."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(name: str) -> str:
+    """A name for messages, with the bytes that are not UTF-8 in hexadecimal."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def read_manifest(manifest: Path, root: Path, *, task: str) -> Dataset:
@@ -169,19 +216,28 @@ def read_manifest(manifest: Path, root: Path, *, task: str) -> Dataset:
             )
     others = f" (it has {', '.join(map(repr, sorted(tasks)))})" if tasks and not rows else ""
     when_empty = f"no rows of task {task!r} in {manifest}{others} with their files under {root}"
-    return _read(root, list(rows.values()), [row.label for row in rows.values()], when_empty)
+    return _read(root, list(rows.values()), [row.label for row in rows.values()], when_empty, task=task)
 
 
-def _read(root: Path, rows: Sequence[Row], labels: Iterable[str], when_empty: str) -> Dataset:
+def _read(
+    root: Path,
+    rows: Sequence[Row],
+    labels: Iterable[str],
+    when_empty: str,
+    *,
+    task: str = "",
+    problems: Sequence[str] = (),
+) -> Dataset:
     pictures = []
-    problems = []
+    problems = list(problems)
     for row, digest in _digests(root, sorted(rows, key=lambda one: one.file)):
         if isinstance(digest, OSError):
             problems.append(f"{row.file}: {digest.strerror}")
         elif not digest:
             problems.append(f"{row.file}: the file is empty")
         else:
-            pictures.append(Picture(row.file, root / row.file, row.label, digest, row.source, row.licence))
+            path = root / row.file
+            pictures.append(Picture(row.file, path, row.label, digest, row.source, row.licence, task=task))
     if not pictures:
         first = f" (the first problem: {problems[0]})" if problems else ""
         raise DataError(f"There are {when_empty}{first}.")
@@ -200,6 +256,8 @@ def _digests(root: Path, rows: Iterable[Row]) -> Iterator[tuple[Row, str | OSErr
                 return found if file.tell() else ""
         except OSError as error:
             return error
+        except ValueError:
+            return OSError(errno.EINVAL, "no file's name has a NUL character in it")
 
     remaining = iter(rows)
     with ThreadPoolExecutor(_READERS) as pool:

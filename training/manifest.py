@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,8 @@ def manifest_rows(manifest: Path) -> Iterator[Row]:
         Its rows, in their order; a CSV line by line, Parquet a few thousand rows at a time.
 
     Raises:
-        DataError: It cannot be read, lacks a needed column, or is Parquet and pyarrow is not installed.
+        DataError: It cannot be read, lacks a needed column, or is Parquet and holds other values than text and whole
+            numbers, or pyarrow is not installed.
     """
     try:
         with manifest.open("rb") as file:
@@ -72,7 +74,7 @@ def _csv_rows(manifest: Path) -> Iterator[Row]:
     with csv_table(manifest) as reader:
         _check_columns(manifest, reader.fieldnames or ())
         for row in reader:
-            yield _row(row, f"line {reader.line_num}")
+            yield _row(manifest, row, f"line {reader.line_num}")
 
 
 def _parquet_rows(manifest: Path) -> Iterator[Row]:
@@ -93,7 +95,7 @@ def _parquet_rows(manifest: Path) -> Iterator[Row]:
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=wanted):
                 for row in batch.to_pylist():
                     number += 1
-                    yield _row(row, f"row {number}")
+                    yield _row(manifest, row, f"row {number}")
     except arrow.ArrowException as error:
         raise DataError(f"The manifest {manifest} is no Parquet file, or a damaged one: {error}") from error
 
@@ -107,6 +109,29 @@ def _check_columns(manifest: Path, names: Any) -> None:
         )
 
 
-def _row(values: Mapping[str, Any], place: str) -> Row:
-    told = {name: "" if values[name] is None else str(values[name]) for name in _COLUMNS if name in values}
+def _row(manifest: Path, values: Mapping[str, Any], place: str) -> Row:
+    told = {}
+    for name in _COLUMNS:
+        if name in values:
+            text = _text(values[name])
+            if text is None:
+                raise DataError(
+                    f"{manifest}, {place}: its {name} is {values[name]!r:.60}. Give text in UTF-8, or a whole number."
+                )
+            told[name] = text
     return Row(**told, place=place)
+
+
+def _text(value: Any) -> str | None:
+    """A value as CSV would have it, empty where it is missing; None where that is not to be said."""
+    if isinstance(value, float) and (value.is_integer() or math.isnan(value)):
+        # As pandas keeps a column of whole numbers, or of text, in which some are missing.
+        value = None if math.isnan(value) else int(value)
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return None
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None

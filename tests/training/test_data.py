@@ -1,4 +1,6 @@
 import dataclasses
+import datetime as dt
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -191,3 +193,90 @@ def test_digests_of_listed_pictures(tmp_path: Path) -> None:
     listed[0].path.unlink()
     with pytest.raises(DataError, match=r"000\.png cannot be read: No such file"):
         with_digests(listed)
+
+
+def test_a_name_that_is_not_utf8_is_left_out_and_named(tmp_path: Path) -> None:
+    write_class_folders(tmp_path, each=1)
+    picture = png(coloured_noise((1, 2, 3), 0))
+    (tmp_path / "tennis" / os.fsdecode(b"caf\xe9.png")).write_bytes(picture)
+    (tmp_path / os.fsdecode(b"\xe9quitation")).mkdir()
+    (tmp_path / os.fsdecode(b"\xe9quitation") / "a.png").write_bytes(picture)
+    (tmp_path / os.fsdecode(b"\xe8mpty")).mkdir()
+    data = read_class_folders(tmp_path)
+    assert data.labels == tuple(sorted(COLOURS))
+    assert data.problems == (
+        r"tennis/caf\xe9.png: its name is not UTF-8; rename it",
+        r"\xe9quitation/a.png: its name is not UTF-8; rename it",
+    )
+    assert len(data.fingerprint) == 64
+
+
+def test_a_nul_in_a_name_of_a_manifest_is_a_problem_of_its_row(tmp_path: Path) -> None:
+    write_class_folders(tmp_path, each=1)
+    rows = ["tennis/000.png,tennis,sport,,", "tennis/\0.png,tennis,sport,,"]
+    data = read_manifest(write_manifest(tmp_path / "m.csv", rows), tmp_path, task="sport")
+    assert [one.name for one in data.pictures] == ["tennis/000.png"]
+    assert data.problems == ("tennis/\0.png: no file's name has a NUL character in it",)
+
+
+def test_links_to_folders_are_followed_but_never_back(tmp_path: Path) -> None:
+    root = write_class_folders(tmp_path / "data", each=1)
+    for name in ("linked", "whole class"):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / name / "deep" / "x.png").write_bytes(png(coloured_noise((1, 2, 3), 0)))
+    (root / "tennis" / "more").symlink_to(tmp_path / "linked")
+    (root / "tennis" / "again").symlink_to(tmp_path / "linked" / "deep")
+    (root / "judo").symlink_to(tmp_path / "whole class")
+    (root / "tennis" / "one.png").symlink_to(tmp_path / "linked" / "deep" / "x.png")
+    (tmp_path / "linked" / "deep" / "back").symlink_to(tmp_path / "linked")
+    (root / "cricket" / "all").symlink_to(root)
+    (root / "cricket" / "self").symlink_to(root / "cricket" / "self")
+    data = read_class_folders(root)
+    assert [one.name for one in data.pictures] == [
+        "baseball/000.png",
+        "cricket/000.png",
+        "judo/deep/x.png",
+        "tennis/000.png",
+        "tennis/again/x.png",
+        "tennis/more/deep/x.png",
+        "tennis/one.png",
+    ]
+    back = "the link leads back to a folder above it"
+    assert data.problems == (
+        f"cricket/all: {back}",
+        f"tennis/again/back/deep: {back}",
+        f"tennis/more/deep/back: {back}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        (b"tennis", "tennis"),
+        ("caf\u00e9".encode(), "caf\u00e9"),
+        (7, "7"),
+        (7.0, "7"),
+    ],
+)
+def test_values_of_a_parquet_manifest_are_spelled_as_in_csv(
+    tmp_path: Path, label: Any, expected: str
+) -> None:
+    write_class_folders(tmp_path, each=1)
+    manifest = write_parquet(
+        tmp_path / "m.parquet", file=[b"tennis/000.png"], label=[label], source=[float("nan")]
+    )
+    (picture,) = read_manifest(manifest, tmp_path, task="sport").pictures
+    assert (picture.name, picture.label, picture.source) == ("tennis/000.png", expected, "")
+
+
+def test_a_missing_label_that_pandas_writes_as_a_number_is_missing(tmp_path: Path) -> None:
+    manifest = write_parquet(tmp_path / "m.parquet", file=["a.png"], label=[float("nan")])
+    with pytest.raises(DataError, match=r"row 1: a\.png has no label"):
+        read_manifest(manifest, tmp_path, task="sport")
+
+
+@pytest.mark.parametrize("label", [["tennis"], {"name": "tennis"}, 0.5, True, b"\xff", dt.date(2026, 1, 1)])
+def test_values_of_a_parquet_manifest_that_are_no_text_are_named(tmp_path: Path, label: Any) -> None:
+    manifest = write_parquet(tmp_path / "m.parquet", file=["a.png"], label=[label])
+    with pytest.raises(DataError, match=r"m\.parquet, row 1: its label is .* Give text"):
+        read_manifest(manifest, tmp_path, task="sport")
