@@ -9,63 +9,25 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import aiosqlite
 import asyncpg
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
-Kind = Literal["sqlite", "postgresql"]
+from accounts.database_url import read_url, trusts_system
 
-_DRIVERS: Final[dict[str, tuple[Kind, str]]] = {
-    "sqlite": ("sqlite", "sqlite+aiosqlite"),
-    "sqlite+aiosqlite": ("sqlite", "sqlite+aiosqlite"),
-    "postgres": ("postgresql", "postgresql+asyncpg"),
-    "postgresql": ("postgresql", "postgresql+asyncpg"),
-    "postgresql+asyncpg": ("postgresql", "postgresql+asyncpg"),
-}
-_FORMS: Final = "sqlite:///path/to/file.sqlite3 or postgresql://user:password@host:5432/database"
 #: Under this name an execution option tells how a transaction on SQLite begins.
 _BEGIN: Final = "accounts_sqlite_begin"
 
 
-class DatabaseUrlError(ValueError):
-    """The database's URL is not one that is understood; the message says which are, and never quotes a password."""
-
-
 class DatabaseAway(Exception):
     """The database cannot be reached or cannot answer just now. Worth another try later."""
-
-
-def read_url(text: str) -> tuple[Kind, URL]:
-    """Read a database's URL, and name the driver that is used for it.
-
-    Args:
-        text: `sqlite:///relative.file`, `sqlite:////absolute/file` or `postgresql://…`; what libpq understands may
-            follow as a query, such as `?sslmode=verify-full` or `?host=/run/postgresql`.
-
-    Raises:
-        DatabaseUrlError: It is neither, or a SQLite database without a file.
-    """
-    try:
-        url = make_url(text)
-    except ArgumentError as error:
-        raise DatabaseUrlError(f"the database's URL cannot be read. It is {_FORMS}") from error
-    if url.drivername not in _DRIVERS:
-        raise DatabaseUrlError(
-            f'no database of the kind "{url.drivername}" is supported. The URL is {_FORMS}'
-        )
-    kind, driver = _DRIVERS[url.drivername]
-    if kind == "sqlite" and url.database in {None, "", ":memory:"}:
-        raise DatabaseUrlError(
-            f"SQLite needs a file, for what is in memory only is gone at the end. The URL is {_FORMS}"
-        )
-    return kind, url.set(drivername=driver)
 
 
 class Database:
@@ -89,7 +51,7 @@ class Database:
         """Make the engine; nothing is opened yet.
 
         Args:
-            url: As for `read_url`.
+            url: As for `accounts.database_url.read_url`.
             pool_size: Connections that are kept.
             timeout: Seconds for a connection, a statement, or a lock to come; beyond it, `DatabaseAway`.
             migrating: For migrations: no pool, and SQLite does not look after foreign keys, for it would take the
@@ -225,6 +187,8 @@ async def _open_postgres(url: URL, patience: float) -> asyncpg.Connection:
             # The driver reads the URL by itself: it understands what libpq does, such as sslmode and sslrootcert, of
             # which SQLAlchemy knows nothing.
             url.set(drivername="postgresql").render_as_string(hide_password=False),
+            # Of itself it would take "system" for the name of a file.
+            ssl=True if trusts_system(url) else None,
             timeout=patience,
             command_timeout=patience,
             server_settings={"application_name": "sportvision", "timezone": "UTC"},

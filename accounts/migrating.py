@@ -70,7 +70,7 @@ async def upgrade(url: str, to: str | None = None, *, patience: float = 60.0) ->
     they take turns, and each finds done what another did.
 
     Args:
-        url: See `accounts.database.read_url`.
+        url: See `accounts.database_url.read_url`.
         to: A revision; None for the newest.
         patience: Seconds to wait for another process that migrates, and for each statement.
 

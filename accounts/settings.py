@@ -139,7 +139,7 @@ class AccountsSettings(BaseModel):
     def _check_database_url(self) -> Self:
         if self.accounts_on:
             # Here, because a gateway without accounts has no use for SQLAlchemy, which is large.
-            from accounts.database import read_url
+            from accounts.database_url import read_url
 
             try:
                 read_url(self.database_url.get_secret_value())

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
-from accounts.database import Database, DatabaseAway, DatabaseUrlError, read_url
+from accounts.database import Database, DatabaseAway
 from accounts.tables import Account, AuditEntry, Token
 
 
@@ -153,28 +153,6 @@ def test_nothing_is_left_of_a_connection_that_was_given_up(sqlite_url: str) -> N
         # It may be on its last line. One that were left would wait for ever.
         thread.join(timeout=10)
         assert not thread.is_alive()
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        ("", "cannot be read"),
-        ("a file", "cannot be read"),
-        ("mysql://user:secret-word@host/db", 'kind "mysql"'),
-        ("sqlite://", "needs a file"),
-        ("sqlite:///:memory:", "needs a file"),
-    ],
-)
-def test_urls_that_are_refused(url: str, message: str) -> None:
-    with pytest.raises(DatabaseUrlError, match=message) as raised:
-        read_url(url)
-    assert "secret-word" not in str(raised.value)
-
-
-def test_urls_of_both_kinds(tmp_path: Path) -> None:
-    assert read_url("postgres://u:p@h/d")[1].drivername == "postgresql+asyncpg"
-    assert read_url("postgresql://u:p@h/d")[0] == "postgresql"
-    assert Database(f"sqlite:///{tmp_path}/x").file == tmp_path / "x"
 
 
 def with_query(url: str, pair: str) -> str:
