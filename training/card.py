@@ -106,7 +106,7 @@ def readable_card(card: dict[str, Any]) -> str:
         + "; ".join(f"{row['truth']}, {row['answer']}, {row['pictures']}" for row in test["confused"][:12])
         + ".",
         "",
-        *_beside(test.get("heads", {})),
+        *_beside(test.get("heads", {}), test.get("heads_not_measured", [])),
         *_groups(card),
         *(ablation_table(card) if "classes" in card else []),
         "## Data",
@@ -147,9 +147,9 @@ def readable_card(card: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _beside(heads: dict[str, Any]) -> list[str]:
+def _beside(heads: dict[str, Any], not_measured: Sequence[str]) -> list[str]:
     """What the heads beside the classes are worth."""
-    if not heads:
+    if not heads and not not_measured:
         return []
     lines = ["## The other heads", ""]
     for name, figures in heads.items():
@@ -167,6 +167,13 @@ def _beside(heads: dict[str, Any]) -> list[str]:
                 f"further ones from sports that leave it open, {_share(figures['harder'])}. Trained on labels by "
                 "eye, and elsewhere on what is certain of a sport."
             )
+    for name in not_measured:
+        lacking = (
+            "validation and test part do not both have pictures with and without sport"
+            if name == "is_sport"
+            else "no test picture has a label for it"
+        )
+        lines.append(f"- `{name}`: answered, but not measured, as {lacking}.")
     return [*lines, ""]
 
 
@@ -176,12 +183,15 @@ def _groups(card: dict[str, Any]) -> list[str]:
     if figures is None:
         return []
     by_class = {row["id"]: row for row in card["metrics"]["by_class"]}
+    told = (
+        f"Sports group, of test pictures whose group is known: right in {_share(figures['given_type'])} where "
+        f"the type is, type and group both in {_share(figures['end_to_end'])}, and in "
+        f"{_share(figures['where_there_is_a_choice'])} of those types that have several."
+        if figures["end_to_end"]["of"]
+        else "Sports groups are answered, but not measured, as the group of no test picture is known."
+    )
     lines = [
-        (
-            f"Sports group, of test pictures whose group is known: right in {_share(figures['given_type'])} where "
-            f"the type is, type and group both in {_share(figures['end_to_end'])}, and in "
-            f"{_share(figures['where_there_is_a_choice'])} of those types that have several."
-        ),
+        told,
         "",
         "| type | trained on | tested | top-1 | groups (pictures trained on) |",
         "|---|---|---|---|---|",

@@ -50,12 +50,43 @@ def best_threshold(scores: NDArray[np.floating[Any]], truth: NDArray[np.bool_]) 
     return float(middles[np.argmax(found + refused)])
 
 
+def measure_beside(
+    model: "ExportedModel", table: Targets, heads: Sequence[str], harder: Collection[str] = ()
+) -> dict[str, Any]:
+    """Measure the heads beside the classes, as far as the table has pictures to measure them on.
+
+    Args:
+        model: The exported model.
+        table: The targets.
+        heads: The heads' names; `is_sport` is measured by `measure_is_sport`, the others by `measure_tag`.
+        harder: See `measure_tag`.
+
+    Returns:
+        `heads`, the figures of each head by name, and `heads_not_measured`, the names of the others: those that no
+        test picture has a value for, and `is_sport` where validation and test part do not both have both kinds.
+    """
+    measured: dict[str, Any] = {}
+    for name in heads:
+        if name == "is_sport":
+            if all(_values(table, name, part) == {"yes", "no"} for part in ("validation", "test")):
+                measured[name] = measure_is_sport(model, table)
+        elif _values(table, name, "test"):
+            measured[name] = measure_tag(model, table, name, harder)
+    return {"heads": measured, "heads_not_measured": [name for name in heads if name not in measured]}
+
+
+def _values(table: Targets, head: str, part: str) -> set[str]:
+    column = table.values.get(head)
+    return set() if column is None else {column[place] for place in table.places(part).tolist()} - {""}
+
+
 def measure_is_sport(model: "ExportedModel", table: Targets) -> dict[str, Any]:
     """How well `is_sport` tells pictures of sport from others.
 
     Args:
         model: The exported model.
-        table: The targets. The threshold is taken on the validation part, all else measured on the test part.
+        table: The targets, with pictures of both kinds in both parts. The threshold is taken on the validation part,
+            all else measured on the test part.
 
     Returns:
         `threshold`, `auroc`, `precision` and `recall` at the threshold, and for each source of pictures without sport
@@ -90,7 +121,7 @@ def measure_tag(
 
     Args:
         model: The exported model.
-        table: The targets.
+        table: The targets, which know the head of a test picture at least.
         head: The head, with the outputs `<head>_probabilities` and `<head>_names`.
         harder: The names of pictures that were not drawn at random, but from the sports that leave the answer open.
 

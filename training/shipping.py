@@ -20,7 +20,7 @@ from training.classifier import build_classifier
 from training.data import Picture
 from training.errors import ExportError
 from training.export import Scores, export_classifier
-from training.head_measures import measure_groups, measure_is_sport, measure_tag
+from training.head_measures import measure_beside, measure_groups
 from training.head_set import GROUP, TYPE, Head, HeadSet
 from training.labelling import read_labels
 from training.metrics import measure
@@ -135,15 +135,7 @@ def _sport_model(record: dict[str, Any], heads: HeadSet) -> _Model:
     def measure_more(model: ExportedModel, run: Path, root: Path) -> dict[str, Any]:
         if not beside:
             return {}
-        table, harder = read_targets(run / "split.csv", root), read_labels().harder
-        return {
-            "heads": {
-                name: measure_is_sport(model, table)
-                if name == "is_sport"
-                else measure_tag(model, table, name, harder)
-                for name in beside
-            }
-        }
+        return measure_beside(model, read_targets(run / "split.csv", root), beside, read_labels().harder)
 
     return _Model(
         heads.heads[0],
@@ -159,7 +151,9 @@ def _product_model(run: Path, root: Path, record: dict[str, Any], heads: HeadSet
         raise ExportError(f"{run} has no head for product types: fine-tune with targets that have one.")
     table = read_targets(run / "split.csv", root)
     rows = {row["name"]: row["classes"] for row in record["heads"]}
-    known = Counter(table.values[GROUP][place] for place in table.places("train").tolist())
+    # Products need no groups: `targets` writes no column that nobody knows anything for.
+    group_of = table.values.get(GROUP, ("",) * len(table.pictures))
+    known = Counter(group_of[place] for place in table.places("train").tolist())
     types = product_rows(rows[TYPE], known)
     groups = {
         row["id"]: [(group["name"], ",".join(group["sports"])) for group in row["groups"]] for row in types
@@ -171,7 +165,7 @@ def _product_model(run: Path, root: Path, record: dict[str, Any], heads: HeadSet
             "groups": measure_groups(
                 model.outputs_for([table.pictures[place] for place in places]),
                 [table.values[TYPE][place] for place in places],
-                [table.values[GROUP][place].partition("/")[2] for place in places],
+                [group_of[place].partition("/")[2] for place in places],
             )
         }
 

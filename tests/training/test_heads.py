@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -256,6 +257,32 @@ def test_the_product_model_answers_with_types_and_their_groups(
     assert groups == {"racket": ["Badminton", "Tennis"], "skateboard": ["Skateboarding"]}
     assert card["metrics"]["groups"]["end_to_end"]["of"] > 0
     assert "| racket |" in (version / "MODEL_CARD.md").read_text()
+
+
+def test_pictures_without_labels_by_eye_and_products_without_groups_are_exported(
+    place: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(place / "all", tmp_path / "run")
+    with (run / "split.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        del row["targets:product_group"]
+        if row["part"] == "test":
+            row["targets:environment"] = ""
+    with (run / "split.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    version = export_run(run, place / "data", tmp_path / "sport_classifier")
+    card = json.loads((version / "card.json").read_text())
+    assert card["metrics"]["heads_not_measured"] == ["environment"]
+    assert set(card["metrics"]["heads"]) == {"is_sport", "participation"}
+    assert "`environment`: answered, but not measured" in (version / "MODEL_CARD.md").read_text()
+    version = export_run(run, place / "data", tmp_path / "product_classifier", task="product")
+    card = json.loads((version / "card.json").read_text())
+    assert card["metrics"]["groups"]["end_to_end"]["of"] == 0
+    assert [len(one["groups"]) for one in card["types"]] == [1, 1]
+    assert "Sports groups are answered, but not measured" in (version / "MODEL_CARD.md").read_text()
 
 
 def test_refitting_moves_the_heads_asked_for_and_nothing_else(
