@@ -98,7 +98,7 @@ async def compare(
         say: Is told how far it is.
 
     Raises:
-        RolloutError: There are no pictures, or none that can be read.
+        RolloutError: There are no pictures, or none that can be read; or the running version answered none.
     """
     pictures = find_pictures(folder, limit)
     result = Comparison(Side(running), Side(candidate))
@@ -128,6 +128,12 @@ async def compare(
     if len(result.unreadable) == len(pictures):
         name, reason = result.unreadable[0]
         raise RolloutError(f"None of the {len(pictures)} files in {folder} can be read; {name}: {reason}")
+    if not result.running.seconds:
+        name, reason = result.running.errors[0]
+        raise RolloutError(
+            f"The running version {running.number} answered none of the {len(result.running.errors)} pictures, so "
+            f"there is nothing to compare with; {name}: {reason}"
+        )
     return result
 
 

@@ -1,8 +1,9 @@
 """Asking one version of a model for its ranking of a picture, as the gateway would."""
 
+import math
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +16,17 @@ INPUT: Final = "images"
 SIGNATURE: Final = "serving_default"
 #: Every model's outputs (docs/architecture.md).
 PROBABILITIES, CLASS_IDS, CLASS_NAMES = "probabilities", "class_ids", "class_names"
+# Those that a product model has besides.
+_GROUP_PROBABILITIES, _GROUP_NAMES = "group_probabilities", "group_names"
 # What endpoints ask for, where a model has it, with the element types: the time that is measured must be that of
 # their calls.
 _ASKED: Final = {
     PROBABILITIES: "float32",
     CLASS_IDS: "string",
     CLASS_NAMES: "string",
-    "group_probabilities": "float32",
-    "group_names": "string",
+    _GROUP_PROBABILITIES: "float32",
+    _GROUP_NAMES: "string",
 }
-_TEXTS: Final = frozenset(name for name, dtype in _ASKED.items() if dtype == "string")
 
 _ASK_SECONDS: Final = 10.0
 
@@ -94,24 +96,44 @@ async def find_version(
 
 
 def _ranking(prediction: Prediction) -> Ranking:
-    """Read all that gateways read, though the ids and their probabilities alone are compared.
+    """Read all that gateways read, and as they do, though the ids and their probabilities alone are compared.
 
     Raises:
         InvalidReply: The outputs do not fit each other, a text is not UTF-8, or a probability is no number.
     """
     try:
         rows = {name: array[0] for name, array in prediction.outputs.items()}
-        for name in rows.keys() & _TEXTS:
-            for text in rows[name].ravel():
-                text.decode()
-        finite = all(np.isfinite(rows[name]).all() for name in rows.keys() - _TEXTS)
-        classes = zip(rows[CLASS_IDS], rows[PROBABILITIES], *rows.values(), strict=True)
-        ranking = [(ident.decode(), float(probability)) for ident, probability, *_ in classes]
+        ranking = _read_classes(rows[CLASS_IDS], rows[CLASS_NAMES], rows[PROBABILITIES])
+        if _GROUP_NAMES in rows and _GROUP_PROBABILITIES in rows:
+            groups = zip(ranking, rows[_GROUP_NAMES], rows[_GROUP_PROBABILITIES], strict=True)
+            for _, names, probabilities in groups:
+                _read_groups(names, probabilities)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise InvalidReply(f"The outputs cannot be read: {error}.") from error
-    if not finite:
-        raise InvalidReply("The outputs cannot be read: a probability is no number.")
     return ranking
+
+
+def _read_classes(ids: NDArray[Any], names: NDArray[Any], probabilities: NDArray[Any]) -> Ranking:
+    ranking = []
+    for ident, name, probability in zip(ids, names, probabilities, strict=True):
+        name.decode()
+        ranking.append((ident.decode(), _finite(probability)))
+    return ranking
+
+
+def _read_groups(names: NDArray[Any], probabilities: NDArray[Any]) -> None:
+    # Behind the groups of a type that has fewer than the others stand empty names; what is beside them nobody reads.
+    for name, probability in zip(names, probabilities, strict=True):
+        if name:
+            name.decode()
+            _finite(probability)
+
+
+def _finite(probability: Any) -> float:
+    number = float(probability)
+    if not math.isfinite(number):
+        raise ValueError(f"a probability is {number}")
+    return number
 
 
 def _read(client: ModelServerClient, metadata: ModelMetadata) -> Version:

@@ -1,18 +1,24 @@
 """`python -m rollout check`: what it compares, what it holds against a version, and what cannot be compared."""
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 
+from app.rankings import TYPES_WITH_GROUPS
+from proto_client import InvalidReply
 from tests.rollout.rolling_backend import MODEL
 from tests.rollout.rollouts import run
 from tests.support.fake_backend import FakeBackend, Method
+from tests.support.fake_versions import FakeProductVersion
 from tests.support.pictures import encoded, grey_jpeg, quadrants
-from tests.support.spoilt_versions import SPOILT, numbered, spoilt
+from tests.support.spoilt_versions import SPOILT, Outputs, numbered, spoilt
 
+TYPES = {"skates": (("Ice hockey", "1"), ("Speed skating", "2")), "boots": (("Skiing", "3"),)}
 CLASSES = (("74", "Baseball"), ("76", "Cricket"), ("289", "Lacrosse"), ("66", "Skiing"))
 
 
@@ -122,6 +128,72 @@ async def test_answers_that_no_gateway_could_read_are_errors(
     assert "cannot be read" in found["errors"][0]
 
 
+def _more_names(outputs: Outputs) -> Outputs:
+    names = outputs["group_names"]
+    return outputs | {"group_names": np.concatenate([names, names[..., :1]], axis=2)}
+
+
+def _no_group_dimension(outputs: Outputs) -> Outputs:
+    return outputs | {name: outputs[name][..., 0] for name in ("group_names", "group_probabilities")}
+
+
+def _padding_that_is_no_number(outputs: Outputs) -> Outputs:
+    padded = np.where(outputs["group_names"] == "", np.float32("nan"), outputs["group_probabilities"])
+    assert np.isnan(padded).any()
+    return outputs | {"group_probabilities": padded}
+
+
+def _groups_that_are_no_numbers(outputs: Outputs) -> Outputs:
+    return outputs | {"group_probabilities": np.full_like(outputs["group_probabilities"], np.nan)}
+
+
+GROUPS = {
+    "more names than probabilities of groups": (_more_names, False),
+    "one group in place of a list": (_no_group_dimension, False),
+    "groups with probabilities that are no numbers": (_groups_that_are_no_numbers, False),
+    "no number where there is no group": (_padding_that_is_no_number, True),
+}
+
+
+@pytest.mark.parametrize("how", GROUPS)
+async def test_groups_are_read_as_the_gateway_reads_them(
+    running: FakeBackend,
+    candidate: FakeBackend,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    spoil, readable = GROUPS[how]
+    running.add_product_version(MODEL, 3, types=TYPES)
+    candidate.add_product_version(MODEL, 4, types=TYPES)
+    right = candidate.versions[MODEL, 4]
+    outputs = spoil(right.outputs(np.zeros((1, right.height, right.width, 3), np.uint8)))
+    by_the_gateway = contextlib.nullcontext() if readable else pytest.raises(InvalidReply)
+    with by_the_gateway:
+        TYPES_WITH_GROUPS.ranking(as_sent(outputs), 0)
+    answered = FakeProductVersion.outputs
+    monkeypatch.setattr(
+        FakeProductVersion,
+        "outputs",
+        lambda version, images: (spoil if version.version == 4 else dict)(answered(version, images)),
+    )
+    report = pictures.parent / "report.json"
+    assert await run(*checking(running, candidate, pictures), "--json", report) == (0 if readable else 1)
+    found = json.loads(report.read_text("utf-8"))
+    assert found["candidate"]["errors"] == (0 if readable else 17)
+    assert all("cannot be read" in error for error in found["errors"])
+
+
+def as_sent(outputs: Outputs) -> Outputs:
+    """What a client gets: texts as bytes."""
+    return {
+        name: np.array([text.encode() for text in array.ravel()], object).reshape(array.shape)
+        if array.dtype == object
+        else array
+        for name, array in outputs.items()
+    }
+
+
 async def test_a_version_with_outputs_of_another_type_cannot_be_compared(
     running: FakeBackend,
     candidate: FakeBackend,
@@ -191,6 +263,20 @@ async def test_what_cannot_be_compared_is_said(
             await candidate.stop()
     assert await run(*arguments) == 2
     assert words in capsys.readouterr().err
+
+
+async def test_nothing_is_held_against_a_version_where_the_running_one_answers_nothing(
+    running: FakeBackend, candidate: FakeBackend, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.fail(Method.PREDICT, grpc.StatusCode.UNAVAILABLE, "gone")
+    assert await run(*checking(running, candidate, pictures)) == 2
+    shown = capsys.readouterr()
+    assert "The running version 3 answered none of the 17 pictures" in shown.err
+    assert "000.jpg: UNAVAILABLE: gone" in shown.err
+    assert not shown.out
+    # One that falls silent too is no better for it.
+    candidate.fail(Method.PREDICT, grpc.StatusCode.UNAVAILABLE, "gone")
+    assert await run(*checking(running, candidate, pictures)) == 2
 
 
 async def test_a_version_that_lacks_outputs_is_refused(
