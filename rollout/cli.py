@@ -132,7 +132,10 @@ async def _move(options: argparse.Namespace) -> int:
             else:
                 await mover.rollback(options.label)
     if file.comments_lost:
-        _say(f"The comments in {file.path} are gone: it is written in a form that can only be written anew.")
+        _say(
+            f"Comments in {file.path} are gone: those inside of what has changed, or all, where the file's form is "
+            "one that can only be written anew. Look at the difference before you keep it."
+        )
     return _GOOD
 
 

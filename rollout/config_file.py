@@ -26,7 +26,7 @@ class ConfigFile:
         path: Where it is.
         text: Its content, as last read or written.
         config: What it says.
-        comments_lost: Whether a write had to drop the file's comments.
+        comments_lost: Whether a write had to drop comments of the file: some, or all of them.
 
     Raises:
         RolloutError: It cannot be read, or is no such configuration.
@@ -78,7 +78,9 @@ class ConfigFile:
 
     def _read(self) -> str:
         try:
-            return self.path.read_text("utf-8")
+            # As the lines end there, for it is written so again.
+            with self.path.open(encoding="utf-8", newline="") as file:
+                return file.read()
         except (OSError, UnicodeDecodeError) as error:
             raise RolloutError(
                 f"{self.path} cannot be read: {error}. Name the model servers' file."

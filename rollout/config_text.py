@@ -1,8 +1,9 @@
 """Changing one model's versions and labels in the text of a `ModelServerConfig`, and nothing else of the text.
 
 Protobuf's own writer would drop every comment, and in our files comments are half of the content. So the few fields
-that change are found in the text and replaced there. The outcome is read back: where it does not say what was meant,
-because the file is written in a way that this module does not know, protobuf's writer writes the whole file.
+that change are found in the text and replaced there; comments inside of these are lost, and the caller is told. The
+outcome is read back: where it does not say what was meant, because the file is written in a way that this module does
+not know, protobuf's writer writes the whole file.
 """
 
 import re
@@ -57,35 +58,39 @@ def changed_text(text: str, meant: ModelServerConfig, name: str) -> tuple[str, b
         name: The model's name.
 
     Returns:
-        The new text, and whether its comments are still there.
+        The new text, and whether all its comments are still there.
     """
     wanted = next(model for model in meant.model_config_list.config if model.name == name)
     try:
-        new = _edited(text, wanted)
+        new, kept = _edited(text, wanted)
         if text_format.Parse(new, ModelServerConfig()) == meant:
-            return new, True
+            return new, kept
     except (_UnknownForm, text_format.ParseError):
         pass
     return text_format.MessageToString(meant), "#" not in text
 
 
-def _edited(text: str, wanted: ModelConfig) -> str:
+def _edited(text: str, wanted: ModelConfig) -> tuple[str, bool]:
     block = _block_of(text, wanted.name)
     if block.inside is None:
         raise _UnknownForm
     edits: list[tuple[int, int, str]] = []
     labels = dict(wanted.version_labels)
-    policy = _policy(wanted)
+    is_policy = _parsed(text[slice(*block.inside)]).model_version_policy == wanted.model_version_policy
+    policy = "" if is_policy else _policy(wanted)
     # New labels go behind the last of these; with none, to the end of the model's block.
     last: _Field | None = None
     for field in _fields(text, *block.inside):
         if field.name == "model_version_policy":
-            edits.append((field.start, field.end, policy))
+            if not is_policy:
+                edits.append((field.start, field.end, policy))
             policy, last = "", field
         elif field.name == "version_labels":
-            ((key, _),) = _parsed(text[field.start : field.end]).version_labels.items()
+            ((key, number),) = _parsed(text[field.start : field.end]).version_labels.items()
             if key in labels:
-                edits.append((field.start, field.end, _label(key, labels.pop(key))))
+                if labels[key] != number:
+                    edits.append((field.start, field.end, _label(key, labels[key])))
+                del labels[key]
                 last = field
             else:
                 edits.append((*_whole_lines(text, field), ""))
@@ -93,20 +98,22 @@ def _edited(text: str, wanted: ModelConfig) -> str:
     new += [_label(key, number) for key, number in labels.items()]
     if new:
         edits.append(_insertion(text, block, last, new))
+    kept = not any(_commented(text, start, end) for start, end, _ in edits)
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
-    return text
+    return text, kept
 
 
 def _insertion(text: str, block: _Field, last: _Field | None, new: list[str]) -> tuple[int, int, str]:
     assert block.inside is not None  # noqa: S101 (its only caller has looked)
+    line_end = "\r\n" if "\r\n" in text else "\n"
     if last is not None:
         begin = text.rfind("\n", 0, last.start) + 1
         indent = text[begin : last.start]
-        separator = f"\n{indent}" if not indent.strip() else " "
+        separator = f"{line_end}{indent}" if not indent.strip() else " "
         # Behind the comment, if any, that ends the line.
         end = text.find("\n", last.end)
-        rest = text[last.end : end if end >= 0 else len(text)]
+        rest = text[last.end : end if end >= 0 else len(text)].rstrip("\r")
         place = last.end + len(rest) if rest.lstrip().startswith("#") else last.end
         return place, place, "".join(separator + one for one in new)
     start, end = block.inside
@@ -116,7 +123,12 @@ def _insertion(text: str, block: _Field, last: _Field | None, new: list[str]) ->
     head = text[begin : block.start]
     indent = head[: len(head) - len(head.lstrip())]
     place = text.rfind("\n", start, end) + 1
-    return place, place, "".join(f"{indent}  {one}\n" for one in new)
+    return place, place, "".join(f"{indent}  {one}{line_end}" for one in new)
+
+
+def _commented(text: str, start: int, end: int) -> bool:
+    found = _TOKEN.finditer(text, start, end)
+    return any(token.lastgroup == "space" and "#" in token[0] for token in found)
 
 
 def _whole_lines(text: str, field: _Field) -> tuple[int, int]:

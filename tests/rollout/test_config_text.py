@@ -53,10 +53,74 @@ def test_labels_and_policy_change_where_they_stand() -> None:
     assert kept
     assert new == LABELLED.replace("versions: 3 versions: 4", "versions: 4").replace(
         'key: "stable" value: 3', 'key: "stable" value: 4'
-    ).replace(
-        'version_labels {\n      key: "canary"\n      value: 4\n    }',
-        'version_labels { key: "canary" value: 4 }',
     )
+
+
+def test_a_label_of_several_lines_that_changes_becomes_one() -> None:
+    new, kept = edit(LABELLED, {3, 4}, {"stable": 3, "canary": 3})
+    assert kept
+    assert new == LABELLED.replace(
+        'version_labels {\n      key: "canary"\n      value: 4\n    }',
+        'version_labels { key: "canary" value: 3 }',
+    )
+
+
+COMMENTED = """model_config_list {
+  config {
+    name: "m" base_path: "/models/m"
+    model_version_policy {
+      # Not in this order by chance.
+      specific { versions: 4 versions: 3 }
+    }
+    version_labels {
+      key: "stable"  # for all
+      value: 3
+    }
+    version_labels { key: "canary" value: 3 }
+  }
+}
+"""
+
+
+def test_what_does_not_change_is_left_as_it_is_written() -> None:
+    new, kept = edit(COMMENTED, {3, 4}, {"stable": 3, "canary": 4})
+    assert kept
+    assert new == COMMENTED.replace('"canary" value: 3', '"canary" value: 4')
+    new, kept = edit(COMMENTED, {3, 4}, {"stable": 3, "canary": 3, "previous": 4})
+    assert kept
+    label = '    version_labels { key: "canary" value: 3 }\n'
+    assert new == COMMENTED.replace(label, label + '    version_labels { key: "previous" value: 4 }\n')
+
+
+@pytest.mark.parametrize(
+    ("versions", "labels"),
+    [({3}, {"stable": 3}), ({3, 4}, {"stable": 4}), ({3, 4}, {"canary": 3})],
+    ids=["in the policy", "in a label that moves", "in a label that goes"],
+)
+def test_a_comment_that_goes_with_what_it_stood_in_is_told(
+    versions: set[int], labels: dict[str, int]
+) -> None:
+    new, kept = edit(COMMENTED, versions, labels)
+    assert not kept
+    assert new.count("#") == 1
+
+
+def test_a_hash_in_a_text_is_no_comment() -> None:
+    text = COMMENTED.replace('"stable"  # for all', '"#1"')
+    assert edit(text, {3, 4}, {"#1": 4}) == (
+        text.replace('{\n      key: "#1"\n      value: 3\n    }', '{ key: "#1" value: 4 }').replace(
+            '    version_labels { key: "canary" value: 3 }\n', ""
+        ),
+        True,
+    )
+
+
+@pytest.mark.parametrize("text", [LABELLED, COMMENTED, LABELLED.replace('key: "canary"', 'key: "x"')])
+def test_lines_end_as_those_of_the_file_do(text: str) -> None:
+    for labels in ({"stable": 3, "previous": 4}, {"stable": 4, "canary": 3, "trial": 4}, {"trial": 4}):
+        plain = edit(text, {3, 4, 5}, labels)
+        crlf = edit(text.replace("\n", "\r\n"), {3, 4, 5}, labels)
+        assert crlf == (plain[0].replace("\n", "\r\n"), plain[1])
 
 
 def test_a_new_label_goes_behind_the_last_and_a_gone_one_takes_its_line() -> None:
