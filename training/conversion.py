@@ -44,23 +44,19 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run_conversion(options: argparse.Namespace) -> None:
     """Write the options' pictures as shards."""
     data = read_data(options.data, options.manifest, task=options.task)
-    task = "" if options.manifest is None else options.task
-    shards = write_records(data, options.out, task=task, shard_bytes=options.shard_size * _MEGABYTE)
+    shards = write_records(data, options.out, shard_bytes=options.shard_size * _MEGABYTE)
     for problem in data.problems:
         print(f"left out: {problem}")
     size = sum(shard.stat().st_size for shard in shards)
     print(f"{len(data.pictures)} pictures, {len(shards)} shards, {size / _MEGABYTE:.0f} MB in {options.out}")
 
 
-def write_records(
-    data: Dataset, out: Path, *, task: str = "", shard_bytes: int = 100 * _MEGABYTE
-) -> list[Path]:
+def write_records(data: Dataset, out: Path, *, shard_bytes: int = 100 * _MEGABYTE) -> list[Path]:
     """Write pictures as shards, with `labels.txt` beside; their bytes are kept as they are, readable or not.
 
     Args:
-        data: The pictures.
+        data: The pictures, each of which may tell its source, licence and task.
         out: The folder of shards; it must not exist, or be empty.
-        task: What the labels are about; empty where not told.
         shard_bytes: About the size of a shard. A larger picture has a shard of its own.
 
     Returns:
@@ -77,13 +73,15 @@ def write_records(
     plan = _plan(data.pictures, shard_bytes)
     draft = out.with_name(f".{out.name}.draft")
     draft.mkdir(parents=True, exist_ok=True)
-    _claim(draft, {"fingerprint": data.fingerprint, "task": task, "shard_bytes": shard_bytes})
+    _claim(
+        draft, {"fingerprint": data.fingerprint, "told": _digest_of_told(data), "shard_bytes": shard_bytes}
+    )
     numbers = {label: number for number, label in enumerate(data.labels)}
     names = [f"pictures-{number:05}-of-{len(plan):05}.tfrecord" for number in range(len(plan))]
 
     def write(number: int) -> int:
         if not (draft / names[number]).exists():
-            _write_shard(draft / names[number], plan[number], numbers, task)
+            _write_shard(draft / names[number], plan[number], numbers)
         return len(plan[number])
 
     with (
@@ -119,6 +117,18 @@ def _plan(pictures: Sequence[Picture], shard_bytes: int) -> list[list[Picture]]:
     return shards
 
 
+def _told(picture: Picture) -> dict[str, str]:
+    return {"source": picture.source, "licence": picture.licence, "task": picture.task}
+
+
+def _digest_of_told(data: Dataset) -> str:
+    """SHA-256 over what shards tell beside names, labels and contents, which the data's fingerprint leaves out."""
+    whole = hashlib.sha256()
+    for picture in data.pictures:
+        whole.update(json.dumps(_told(picture)).encode())
+    return whole.hexdigest()
+
+
 def _claim(draft: Path, identity: dict[str, str | int]) -> None:
     """Mark a draft as being of these data, or find it so marked."""
     path = draft / _PLAN
@@ -137,7 +147,7 @@ def _claim(draft: Path, identity: dict[str, str | int]) -> None:
         )
 
 
-def _write_shard(path: Path, pictures: Sequence[Picture], numbers: dict[str, int], task: str) -> None:
+def _write_shard(path: Path, pictures: Sequence[Picture], numbers: dict[str, int]) -> None:
     draft = path.with_name(f".{path.name}.part")
     try:
         with draft.open("wb") as file:
@@ -150,7 +160,7 @@ def _write_shard(path: Path, pictures: Sequence[Picture], numbers: dict[str, int
                     name=picture.name,
                     label=picture.label,
                     number=numbers[picture.label],
-                    told={"source": picture.source, "licence": picture.licence, "task": task},
+                    told=_told(picture),
                     form=sniff_format(data),
                 )
                 write_frame(file, example)

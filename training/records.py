@@ -17,7 +17,7 @@ Features of an example, by the names that TF-Slim and the Object Detection API m
 import functools
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +76,8 @@ def read_records(root: Path, *, task: str | None = None) -> Dataset:
     if not shards:
         raise DataError(f"There are no TFRecord shards in {root}.")
     problems = [f"{name}: the shard is missing" for name in missing_shards(shards)]
-    names_of_labels = _labels_beside(root if root.is_dir() else root.parent)
+    # Asked for the first number only: a file of that name beside shards that tell their labels may be anything.
+    names_of_labels = functools.cache(lambda: _labels_beside(root if root.is_dir() else root.parent))
     pictures: list[Picture] = []
     names: set[str] = set()
     for shard, index in zip(shards, _indexed(shards), strict=True):
@@ -87,7 +88,8 @@ def read_records(root: Path, *, task: str | None = None) -> Dataset:
             names.add(name)  # also where the task is another: a name must not hang on what is asked for
             if None in (task, one.task) or one.task == task:
                 label = _label(one, shard, names_of_labels)
-                pictures.append(Picture(name, shard, label, one.digest, one.source, one.licence, one.span))
+                told = (one.source, one.licence, one.span, one.task or "")
+                pictures.append(Picture(name, shard, label, one.digest, *told))
     if not pictures:
         wanted = f"no examples of task {task!r}" if task is not None else "no examples"
         first = f" (the first problem: {problems[0]})" if problems else ""
@@ -172,9 +174,10 @@ def _bytes(features: Any, name: str) -> bytes | None:
     return bytes(values[0]) if values else None
 
 
-def _label(one: _Found, shard: Path, names: dict[int, str]) -> str:
+def _label(one: _Found, shard: Path, names_of_labels: Callable[[], dict[int, str]]) -> str:
     if isinstance(one.label, str):
         return one.label
+    names = names_of_labels()
     if one.label not in names:
         raise DataError(
             f"{shard}, record {one.number}: its label is the number {one.label}, and {LABELS_FILE} beside the shards "

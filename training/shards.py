@@ -92,11 +92,14 @@ def read_frames(file: BinaryIO) -> Iterator[Frame]:
         Its records, the damaged ones without data.
 
     Raises:
-        ShardError: The rest of the shard is lost: it was cut off, a length is damaged, or it is no TFRecord file.
+        ShardError: The shard, or the rest of it, is lost: it is empty, was cut off, a length is damaged, or it is no
+            TFRecord file.
         OSError: It cannot be read.
     """
     size = file.seek(0, 2)
     file.seek(0)
+    if not size:
+        raise ShardError("it is empty")
     place = number = 0
     while place < size:
         head = file.read(_HEAD)

@@ -1,8 +1,9 @@
+import dataclasses
 import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -66,7 +67,8 @@ def test_shards_are_the_same_data_as_the_files_they_were_made_of(tmp_path: Path,
 
 
 def test_tensorflow_reads_what_we_write(tmp_path: Path, folders: Dataset) -> None:
-    shards = write_records(folders, tmp_path / "shards", shard_bytes=2000, task="sport")
+    sports = Dataset(tuple(dataclasses.replace(one, task="sport") for one in folders.pictures))
+    shards = write_records(sports, tmp_path / "shards", shard_bytes=2000)
     spec = {
         "image/encoded": tf.io.FixedLenFeature([], tf.string),
         "image/class/text": tf.io.FixedLenFeature([], tf.string),
@@ -161,7 +163,7 @@ def test_a_damaged_length_loses_the_rest_and_is_named(tmp_path: Path) -> None:
         (b"x" * 100, "it is no TFRecord file"),
         (b"\x1f\x8b" + b"x" * 100, "compressed"),
         (b"abc", "it is cut off within record 0"),
-        (b"", "no examples in the 1 shards"),
+        (b"", r"no examples in the 1 shards of .* \(the first problem: a\.tfrecord: it is empty"),
     ],
 )
 def test_what_is_no_shard_is_named(tmp_path: Path, content: bytes, message: str) -> None:
@@ -197,6 +199,23 @@ def test_numbers_become_labels_by_the_file_beside(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("squash\n")
     with pytest.raises(DataError, match="number:label"):
         read_records(tmp_path)
+
+
+def test_the_file_of_labels_is_read_for_numbers_alone(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("judo\nsquash\n")
+    write_shard(tmp_path / "a.tfrecord", example("a.png", "judo"))
+    assert read_records(tmp_path).labels == ("judo",)
+    write_shard(tmp_path / "b.tfrecord", foreign(image_encoded=b"x", image_class_label=1))
+    with pytest.raises(DataError, match=r"labels\.txt cannot be read.*number:label"):
+        read_records(tmp_path)
+
+
+def test_an_empty_shard_is_named_and_the_others_are_used(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tfrecord", example("a.png", "judo"))
+    (tmp_path / "b.tfrecord").touch()
+    data = read_records(tmp_path)
+    assert [one.name for one in data.pictures] == ["a.png"]
+    assert data.problems == ("b.tfrecord: it is empty; 0 examples before that are used",)
 
 
 def test_missing_shards_of_a_series_are_named(tmp_path: Path) -> None:
@@ -311,6 +330,38 @@ def test_a_conversion_that_was_stopped_goes_on_and_gives_the_same(
         one.read_bytes() for one in find_shards(tmp_path / "whole")
     ]
     assert sorted(one.name for one in tmp_path.iterdir()) == ["folders", "shards", "whole"]
+
+
+@pytest.mark.parametrize("told", [{"source": "web"}, {"licence": "CC0"}, {"task": "sport"}])
+def test_a_draft_of_pictures_of_which_other_things_were_told_is_not_gone_on_with(
+    tmp_path: Path, folders: Dataset, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]
+) -> None:
+    def stop(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(conversion, "write_frame", stop)
+    with pytest.raises(OSError, match="No space"):
+        write_records(folders, tmp_path / "shards")
+    monkeypatch.undo()
+    other = Dataset(tuple(dataclasses.replace(one, **told) for one in folders.pictures))
+    assert other.fingerprint == folders.fingerprint
+    with pytest.raises(DataError, match="conversion of other data"):
+        write_records(other, tmp_path / "shards")
+    write_records(folders, tmp_path / "shards")
+
+
+def test_shards_made_of_shards_keep_each_picture_s_task(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    write_shard(
+        tmp_path / "old" / "a.tfrecord",
+        example("1.png", "judo", b"x", task="sport"),
+        example("2.png", "judo"),
+    )
+    arguments = ["records", "--data", tmp_path / "old", "--out", tmp_path / "new"]
+    assert main([str(one) for one in arguments]) == 0
+    assert [one.name for one in read_records(tmp_path / "new", task="sport").pictures] == ["1.png", "2.png"]
+    assert [one.name for one in read_records(tmp_path / "new", task="product").pictures] == ["2.png"]
+    assert [one.task for one in read_records(tmp_path / "new").pictures] == ["sport", ""]
 
 
 def test_a_conversion_overwrites_nothing_and_notices_changed_files(tmp_path: Path, folders: Dataset) -> None:
