@@ -15,6 +15,8 @@ OUTSIDERS = {
     "caller": ({"kubernetes.io/metadata.name": "ingress", "sportvision/calls-gateway": "true"}, {}),
     "scraper": ({"kubernetes.io/metadata.name": "monitoring"}, {"app.kubernetes.io/name": "prometheus"}),
     "dns": ({"kubernetes.io/metadata.name": "kube-system"}, {"k8s-app": "kube-dns"}),
+    # Where it collects, at the port of OTLP over HTTP.
+    "collector": ({"kubernetes.io/metadata.name": "telemetry", "sportvision/takes-traces": "true"}, {}),
     "stranger": ({"kubernetes.io/metadata.name": "default"}, {"app.kubernetes.io/name": "gateway"}),
     "neighbour": (OURS, {"app": "another"}),
     "internet": None,
@@ -23,6 +25,8 @@ SERVERS_OF_ACCOUNTS = [(5432, "TCP"), (6379, "TCP"), (587, "TCP")]
 PORTS = [
     *[(8000, "TCP"), (8500, "TCP"), (8501, "TCP"), (53, "UDP"), (53, "TCP"), (443, "TCP"), (22, "TCP")],
     *SERVERS_OF_ACCOUNTS,
+    # OTLP by HTTP, and by gRPC, which the gateway does not speak.
+    *[(4318, "TCP"), (4317, "TCP")],
 ]
 
 NEEDED = {
@@ -32,6 +36,7 @@ NEEDED = {
     ("gateway", "model-server", (8500, "TCP")),
     ("gateway", "dns", (53, "UDP")),
     ("gateway", "dns", (53, "TCP")),
+    ("gateway", "collector", (4318, "TCP")),
 }
 TO_THE_BUCKET = {
     ("model-server", "dns", (53, "UDP")),
