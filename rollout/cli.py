@@ -15,11 +15,11 @@ from rollout.candidate import served_alone
 from rollout.check_report import Thresholds, failures, measured, table
 from rollout.checking import compare
 from rollout.classifying import find_version
-from rollout.config_file import ConfigFile, locked
+from rollout.config_file import ConfigFile, locked, specific_versions
 from rollout.errors import RolloutError
 from rollout.moving import Mover
 from rollout.publishing import publish
-from rollout.status import differences, standings
+from rollout.status import Configured, differences, standings
 from rollout.status import table as status_table
 from rollout.targets import open_client, open_targets
 
@@ -142,10 +142,11 @@ async def _move(options: argparse.Namespace) -> int:
 async def _status(options: argparse.Namespace) -> int:
     configured = None
     if options.config is not None:
-        configured = dict(ConfigFile(options.config).model(options.model).version_labels)
+        model = ConfigFile(options.config).model(options.model)
+        configured = Configured(specific_versions(model), dict(model.version_labels))
     async with open_targets(options.target, tls_files(options)) as targets:
         found = await standings(targets, options.model, configured)
-    problems = differences(found, configured)
+    problems = differences(found, options.model, configured)
     if options.json:
         print(json.dumps({"servers": [one.as_json() for one in found], "problems": problems}, indent=1))
     else:

@@ -1,7 +1,7 @@
 """How versions and labels stand on every server, and whether all say the same."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,17 +36,28 @@ class Standing:
         }
 
 
-async def standings(
-    targets: Sequence[Target], model: str, configured: Mapping[str, int] | None
-) -> list[Standing]:
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What the configuration file says of a model.
+
+    Attributes:
+        versions: Those that are to be loaded; None where the file leaves the choice to the servers.
+        labels: The version under each label.
+    """
+
+    versions: Set[int] | None
+    labels: Mapping[str, int]
+
+
+async def standings(targets: Sequence[Target], model: str, configured: Configured | None) -> list[Standing]:
     """Ask every server.
 
     Args:
         targets: The servers.
         model: The model's name.
-        configured: The labels of the configuration file, for a server does not tell which it has; None without file.
+        configured: What the file says, for a server does not tell which labels it has; None without file.
     """
-    labels = sorted({STABLE, CANARY, PREVIOUS, *(configured or {})})
+    labels = sorted({STABLE, CANARY, PREVIOUS, *(configured.labels if configured else ())})
     return list(await asyncio.gather(*(_standing(target, model, labels) for target in targets)))
 
 
@@ -65,17 +76,34 @@ async def _standing(target: Target, model: str, labels: Sequence[str]) -> Standi
     )
 
 
-def differences(found: Sequence[Standing], configured: Mapping[str, int] | None) -> list[str]:
-    """What does not fit: servers that are away, that differ from one another, or from the file."""
+def differences(found: Sequence[Standing], model: str, configured: Configured | None) -> list[str]:
+    """What does not fit: servers that are away, do not know the model, or differ from one another or from the file.
+
+    Args:
+        found: What the servers said.
+        model: The model's name.
+        configured: What the file says; None without file. The first server's labels are then the measure.
+    """
     problems = [one.error for one in found if one.error]
-    answering = [one for one in found if not one.error]
-    loaded = {one.address: _loaded(one) for one in answering}
+    problems += [
+        f"{one.address} knows no version of {model}." for one in found if not one.error and not one.versions
+    ]
+    knowing = [one for one in found if one.versions]
+    loaded = {one.address: _loaded(one) for one in knowing}
     if len(set(loaded.values())) > 1:
-        problems.append(f"The servers have different versions: {_told(loaded)}.")
-    wanted = configured if configured is not None else (answering[0].labels if answering else {})
+        told = "; ".join(f"{address}: {_numbers(versions)}" for address, versions in loaded.items())
+        problems.append(f"The servers have different versions: {told}.")
+    if configured is not None and configured.versions is not None:
+        wanted_versions = _numbers(configured.versions)
+        problems += [
+            f"{address} has the versions {_numbers(versions)} loaded, not {wanted_versions} as the file says."
+            for address, versions in loaded.items()
+            if versions != configured.versions
+        ]
+    wanted = configured.labels if configured is not None else (knowing[0].labels if knowing else {})
     return problems + [
         f"{one.address} has the labels {_pairs(one.labels)}, not {_pairs(wanted)}."
-        for one in answering
+        for one in knowing
         if dict(one.labels) != dict(wanted)
     ]
 
@@ -93,14 +121,12 @@ def table(found: Sequence[Standing]) -> str:
     return "\n".join(lines)
 
 
-def _loaded(one: Standing) -> tuple[int, ...]:
-    return tuple(number for number, state in one.versions.items() if state.startswith("AVAILABLE"))
+def _loaded(one: Standing) -> frozenset[int]:
+    return frozenset(number for number, state in one.versions.items() if state.startswith("AVAILABLE"))
 
 
-def _told(loaded: Mapping[str, tuple[int, ...]]) -> str:
-    return "; ".join(
-        f"{address}: {', '.join(map(str, versions)) or 'none'}" for address, versions in loaded.items()
-    )
+def _numbers(versions: Set[int]) -> str:
+    return ", ".join(map(str, sorted(versions))) or "none"
 
 
 def _pairs(labels: Mapping[str, int]) -> str:

@@ -11,7 +11,7 @@ import trustme
 
 from rollout.cli import main
 from tests.rollout.rolling_backend import MODEL, RollingBackend
-from tests.rollout.rollouts import CONFIG, run
+from tests.rollout.rollouts import CONFIG, run, write
 from tests.rollout.test_publishing import version
 
 
@@ -125,6 +125,36 @@ async def test_status_says_where_servers_differ(
         assert f"{other.target} has the labels stable = 4, not canary = 3, stable = 3." in shown
         # Without a file, the first server is the measure.
         assert await run("status", "--model", MODEL, *targets[:4]) == 1
+
+
+async def test_status_compares_with_the_versions_of_the_file(
+    server: RollingBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "models.config"
+    where = ["--model", MODEL, "--config", path, "--target", server.target]
+    write(path, CONFIG.replace("versions: 3", "versions: 3 versions: 4"))
+    server.add_version(MODEL, 4, available=False)
+    server.broken = {4}
+    assert await run("status", *where) == 1
+    shown = capsys.readouterr().out
+    assert "4  END: Can't parse saved_model.pb" in shown
+    assert f"{server.target} has the versions 3 loaded, not 3, 4 as the file says." in shown
+    # More than the file names is another thing than it names, too.
+    write(path, CONFIG)
+    server.set_available(MODEL, 4, available=True)
+    assert await run("status", *where) == 1
+    assert f"{server.target} has the versions 3, 4 loaded, not 3 as the file says." in capsys.readouterr().out
+    # Where the file leaves the choice to the server, whatever it has chosen is right.
+    write(path, CONFIG.replace("    model_version_policy { specific { versions: 3 } }\n", ""))
+    assert await run("status", *where) == 0
+
+
+async def test_status_of_a_model_that_no_server_knows(
+    server: RollingBackend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run("status", "--model", "other", "--target", server.target, "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["problems"] == [f"{server.target} knows no version of other."]
 
 
 async def test_what_cannot_be_done_says_why(
