@@ -7,6 +7,7 @@ eight at a time. Requests come at a fixed rate, whatever becomes of the earlier 
 killed and, some seconds later, started again; the two take turns.
 """
 
+import argparse
 import asyncio
 import sys
 import tempfile
@@ -30,6 +31,7 @@ FLAGS = ("--seconds=0.02", "--places=8", "--side=224")
 
 async def main() -> None:
     """Measure and print a table."""
+    argparse.ArgumentParser(prog="python -m benchmarks.backend_killed", description=__doc__).parse_args()
     request = upload(PREDICT, [encoded(quadrants(640, 480), quality=85)], token=TOKEN)
     load = Load()
     killed: list[float] = []

@@ -6,6 +6,7 @@ One call at a time goes to a fake model server in another process, which answers
 the models take it. CPU time is that of this process, gRPC's threads included. Then each guard is timed by itself.
 """
 
+import argparse
 import asyncio
 import statistics
 import tempfile
@@ -121,6 +122,7 @@ def guards(images: np.ndarray) -> None:
 
 async def main() -> None:
     """Measure and print."""
+    argparse.ArgumentParser(prog="python -m benchmarks.client_cost", description=__doc__).parse_args()
     images = np.random.default_rng(0).integers(0, 256, SHAPE, np.uint8)
     off = ChannelSettings(retry=RetryPolicy(attempts=1), breaker=BreakerSettings(enabled=False))
     with tempfile.TemporaryDirectory() as folder, running_backend(Path(folder), "--side=224") as backend:

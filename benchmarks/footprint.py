@@ -6,6 +6,7 @@ The usual client is `tensorflow-serving-api`'s stub with `tf.make_tensor_proto`,
 is imported in fresh processes, turn and turn about; medians are printed.
 """
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -49,6 +50,7 @@ def measure(imports: str) -> tuple[float, float]:
 
 def main() -> None:
     """Measure both sides and print a table."""
+    argparse.ArgumentParser(prog="python -m benchmarks.footprint", description=__doc__).parse_args()
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in SIDES}
     for _ in range(ROUNDS):
         for name, imports in SIDES.items():

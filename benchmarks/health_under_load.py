@@ -6,6 +6,7 @@ The gateway runs as a process of its own; the model server is the tests' fake, s
 Health is asked fifty times a second over a connection of its own, from a process of its own.
 """
 
+import argparse
 import asyncio
 import json
 import subprocess
@@ -83,6 +84,7 @@ def row(name: str, taken: list[float]) -> str:
 
 async def main() -> None:
     """Measure idle, then busy, and print a table."""
+    argparse.ArgumentParser(prog="python -m benchmarks.health_under_load", description=__doc__).parse_args()
     port, picture = free_port(), photo()
     environment = {
         "SPORTVISION_TOKENS": TOKEN,

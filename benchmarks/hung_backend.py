@@ -104,7 +104,7 @@ def report(how: str, rounds: list[Round], load: Load) -> None:
 
 async def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hung_backend", description=__doc__)
     parser.add_argument("--servers", type=int, default=1)
     parser.add_argument("--attempts", type=int, default=4, help="how often the gateway tries a call in all")
     options = parser.parse_args()

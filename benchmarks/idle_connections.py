@@ -5,6 +5,7 @@
 Once with the default bound on connections, and once with one that lets all of them stay. Needs 11,000 open files.
 """
 
+import argparse
 import asyncio
 import socket
 import sys
@@ -56,6 +57,7 @@ async def seen(gateway: GatewayProcess) -> float:
 
 async def main() -> None:
     """Measure both bounds."""
+    argparse.ArgumentParser(prog="python -m benchmarks.idle_connections", description=__doc__).parse_args()
     allow_open_files(CONNECTIONS + 1000)
     print(f"{'bound':>9} {'kept':>6} {'memory':>12} {'each':>12} {'healthz p50':>13} {'max':>11}")
     with tempfile.TemporaryDirectory() as name:

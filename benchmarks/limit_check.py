@@ -13,6 +13,7 @@ machine does meets all alike; CPU time is the gateway's own, as the scheduler co
 Redis is the one that SPORTVISION_TEST_REDIS_URL names, which is emptied, else a throwaway one.
 """
 
+import argparse
 import asyncio
 import contextlib
 import os
@@ -157,6 +158,7 @@ async def gateways(redis_url: str, plans: Path, folder: Path) -> None:
 
 async def main() -> None:
     """Measure and print."""
+    argparse.ArgumentParser(prog="python -m benchmarks.limit_check", description=__doc__).parse_args()
     with a_redis() as redis_url, tempfile.TemporaryDirectory() as folder:
         plans = Path(folder) / "plans.toml"
         plans.write_text(PLAN, "utf-8")

@@ -8,6 +8,7 @@ taken: the CPU time that the process spent, which a busy machine distorts little
 The same is done for a document of the catalogue, the cheapest answer there is, where the relative cost is highest.
 """
 
+import argparse
 import asyncio
 import contextlib
 import statistics
@@ -107,6 +108,7 @@ def report(what: str, sides: dict[str, Side]) -> None:
 
 async def main() -> None:
     """Measure and print."""
+    argparse.ArgumentParser(prog="python -m benchmarks.metrics_cost", description=__doc__).parse_args()
     picture = encoded(quadrants(640, 480), quality=85)
     cases = {
         f"picture of {len(picture) / 1000:.0f} kB": ("POST", PREDICT, picture),

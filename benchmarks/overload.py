@@ -11,6 +11,7 @@ comparison of its own, since what else the machine does changes from one to the 
 asked ten times a second meanwhile.
 """
 
+import argparse
 import asyncio
 import os
 import statistics
@@ -160,6 +161,7 @@ def report(case: Case, found: Found) -> None:
 
 async def main() -> None:
     """Measure all cases."""
+    argparse.ArgumentParser(prog="python -m benchmarks.overload", description=__doc__).parse_args()
     for case in CASES:
         report(case, await measure(case))
     print(f"{len(os.sched_getaffinity(0))} cores", file=sys.stderr)

@@ -8,6 +8,7 @@ SIGTERM. A model server gets SIGTERM, drops what it is doing, as TensorFlow Serv
 so this is harder than on Kubernetes, where `preStop` lets it finish.
 """
 
+import argparse
 import asyncio
 import sys
 import tempfile
@@ -34,6 +35,7 @@ FLAGS = ("--seconds=0.02", "--places=8", "--side=224")
 
 async def main() -> None:
     """Restart all, several times, and print what became of the requests."""
+    argparse.ArgumentParser(prog="python -m benchmarks.rolling_restart", description=__doc__).parse_args()
     request = upload(PREDICT, [encoded(quadrants(640, 480), quality=85)], token=TOKEN)
     load = Load()
     stopped = {"gateways": 0, "model servers": 0}

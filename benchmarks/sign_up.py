@@ -6,6 +6,7 @@ A gateway in this process with a SQLite file and a folder for mails, one connect
 turn; then the queue's worker alone, with 1,000 mails for an SMTP server in the same process.
 """
 
+import argparse
 import asyncio
 import statistics
 import tempfile
@@ -105,6 +106,7 @@ async def sending(folder: Path) -> None:
 
 async def main() -> None:
     """Measure both."""
+    argparse.ArgumentParser(prog="python -m benchmarks.sign_up", description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         await timing(Path(folder))
         await sending(Path(folder))

@@ -185,7 +185,7 @@ async def main(rounds: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    words = argparse.ArgumentParser(prog="python -m benchmarks.token_check", description=__doc__)
     words.add_argument("--rounds", type=int, default=40)
     words.add_argument("--seconds", type=float, default=60.0, help="for each count of queries")
     given = words.parse_args()

@@ -3,15 +3,19 @@
 python -m benchmarks.old_design.export models/sport_classifier/3 folder/sport_classifier_float32/1
 """
 
-import sys
-
-import tensorflow as tf
+import argparse
 
 
 def main() -> None:
     """Wrap the signature and save it."""
-    source, target = sys.argv[1:]
-    loaded = tf.saved_model.load(source)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.old_design.export", description=__doc__)
+    parser.add_argument("version", help="folder of an exported version")
+    parser.add_argument("target", help="where the other is written")
+    options = parser.parse_args()
+
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(options.version)
     signature = loaded.signatures["serving_default"]
     _, height, width, _ = signature.structured_input_signature[1]["images"].shape
 
@@ -23,7 +27,7 @@ def main() -> None:
         outputs: dict[str, tf.Tensor] = signature(images=tf.cast(images, tf.uint8))
         return outputs
 
-    tf.saved_model.save(module, target, signatures={"serving_default": serve})
+    tf.saved_model.save(module, options.target, signatures={"serving_default": serve})
 
 
 if __name__ == "__main__":
