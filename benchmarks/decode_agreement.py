@@ -51,7 +51,7 @@ def chosen(folder: Path, count: int) -> list[Path]:
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
     if not found:
         sys.exit(f"{folder} holds no picture ({', '.join(sorted(ENDINGS))}).")
-    return found[:: max(1, len(found) // count)][:count]
+    return [found[place * len(found) // count] for place in range(count)] if count < len(found) else found
 
 
 def pairs(
@@ -95,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             furthest = max(furthest, abs(float(fast["probabilities"][0, 0] - plain["probabilities"][0, 0])))
             apart += float(np.abs(both[0].astype(np.int16) - both[1]).mean())
             number += 1
+        if not number:
+            sys.exit(f"{options.folder}: none of the {len(paths)} pictures can be decoded ({name}).")
         well = well and same >= options.least * number
         cells = [name, str(number), f"{same / number:.2%}", f"{apart / number:.2f} of 255", f"{furthest:.3f}"]
         print(f"| {' | '.join(cells)} |", flush=True)
