@@ -4,8 +4,8 @@
 
 The gateway stands before the embedded model server with the shipped sport model. Requests come at a fixed rate and
 are mixed: pictures small and large, batches, pictures that cannot be read, and callers who hang up in the midst of
-their upload. Memory is that of all processes of a side (PSS). Flat means: the median of the last quarter of the time
-lies no more than --tolerance above that of the second quarter; the first is for warming up.
+their upload. Memory is what all processes of a side have for themselves (USS). Flat means: the median of the last
+quarter of the time lies no more than --tolerance above that of the second quarter; the first is for warming up.
 """
 
 import argparse
@@ -144,7 +144,7 @@ def show(report: Report, found: Soaked, tolerance: float) -> bool:
     )
     for wrong in found.wrong[:10]:
         report.note(wrong)
-    axes = {"x": Scale("minutes"), "y": Scale("PSS, MB")}
+    axes = {"x": Scale("minutes"), "y": Scale("USS, MB")}
     report.plot(line_plot(found.memory, title="Memory over time", **axes))
     return flat and not found.wrong
 
