@@ -1,6 +1,7 @@
 """Which pictures are compared, and that a comparison of none is no agreement. The model is none of TensorFlow's."""
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +30,9 @@ def model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "training.served", SimpleNamespace(ExportedModel=Model))
 
 
-@pytest.mark.parametrize(("files", "count", "least_last"), [(19, 10, 17), (10, 10, 9), (3, 10, 2), (20, 3, 13)])
+@pytest.mark.parametrize(
+    ("files", "count", "least_last"), [(19, 10, 17), (10, 10, 9), (3, 10, 2), (20, 3, 13)]
+)
 def test_pictures_are_taken_evenly_from_the_whole_folder(
     tmp_path: Path, files: int, count: int, least_last: int
 ) -> None:
@@ -39,7 +42,7 @@ def test_pictures_are_taken_evenly_from_the_whole_folder(
     assert len(taken) == len(set(taken)) == min(files, count)
     assert taken == sorted(taken)
     assert taken[-1] >= least_last
-    gaps = {later - earlier for earlier, later in zip(taken, taken[1:], strict=False)}
+    gaps = {later - earlier for earlier, later in pairwise(taken)}
     assert max(gaps) - min(gaps) <= 1
 
 
