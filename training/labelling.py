@@ -95,7 +95,7 @@ def write_all_targets(
     settings: TrainSettings,
     labels: Labels,
     *,
-    decisions: Mapping[str, Decision] | None = None,
+    decisions: Mapping[str, Mapping[str, Decision]] | None = None,
     only: Sequence[str] = TASKS,
 ) -> dict[str, dict[str, int]]:
     """Group and split the pictures of all tasks together, and write what is known of each for every head.
@@ -111,7 +111,7 @@ def write_all_targets(
         output: The file to write, see `targets`.
         settings: The backbone whose features tell what looks alike, and the shares and the seed of the split.
         labels: Labels beside the manifest.
-        decisions: What shall be done with single pictures, by name; see `cleaning`.
+        decisions: What shall be done with single pictures, by task and name; see `cleaning`.
         only: The tasks whose pictures are written. All of them are split together nonetheless.
 
     Returns:
@@ -121,7 +121,6 @@ def write_all_targets(
         DataError: The manifest lacks a task or holds a label that nobody knows.
     """
     data = {task: read_manifest(manifest, root, task=task) for task in TASKS}
-    task_of = {picture.name: task for task in TASKS for picture in data[task].pictures}
     everything = Dataset(
         tuple(
             sorted(
@@ -132,9 +131,8 @@ def write_all_targets(
     )
     kept, groups = embed_and_group(everything, settings, cache)
     pictures = kept.pictures
-    tasks = [task_of[picture.name] for picture in pictures]
     split = split_groups(
-        [f"{task}/{picture.label}" for task, picture in zip(tasks, pictures, strict=True)],
+        [f"{picture.task}/{picture.label}" for picture in pictures],
         groups,
         validation=settings.validation,
         test=settings.test,
@@ -144,16 +142,17 @@ def write_all_targets(
     rows = []
     product_groups = {row.file: row.group for row in manifest_rows(manifest) if row.task == "product"}
     for place, picture in enumerate(pictures):
-        decision = (decisions or {}).get(picture.name) if part_of[place] != "test" else None
-        if tasks[place] not in only or is_dropped(decision):
+        of_task = (decisions or {}).get(picture.task, {})
+        decision = of_task.get(picture.name) if part_of[place] != "test" else None
+        if picture.task not in only or is_dropped(decision):
             continue
         decided = relabelled(picture, decision)
-        if decided is not picture:
+        if decided is not picture and picture.task == "product":
             product_groups.pop(picture.name, None)  # it was said of another type
         rows.append(
             {
                 "file": picture.name,
-                "task": tasks[place],
+                "task": picture.task,
                 "label": decided.label,
                 "source": picture.source,
                 "licence": picture.licence,
@@ -250,9 +249,9 @@ def run_targets(options: argparse.Namespace) -> None:
         test=options.test,
         seed=options.seed,
     )
-    decided: dict[str, Decision] = {}
+    decided: dict[str, dict[str, Decision]] = {}
     for task, path in options.decisions:
-        decided |= read_decisions(path, task)
+        decided.setdefault(task, {}).update(read_decisions(path, task))
     counts = write_all_targets(
         options.manifest,
         options.data,

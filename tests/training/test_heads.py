@@ -413,7 +413,7 @@ def test_decisions_and_a_choice_of_tasks_leave_the_parts_as_they_are(place: Path
         place / "products.csv",
         settings_of(place),
         LABELS,
-        decisions=read_decisions(decisions, "product"),
+        decisions={"product": read_decisions(decisions, "product")},
         only=["product"],
     )
     table = read_targets(place / "products.csv", place / "data")

@@ -7,8 +7,13 @@ import pytest
 from tests.training.pictures import coloured_noise, png
 from training.data import Picture
 from training.hashing import difference_hashes, hash_pictures
+from training.inspection.command import read_tasks
 from training.inspection.duplicates import find_copies, find_near_pairs
 from training.inspection.likeness import likeness
+from training.inspection.measure import inspect
+from training.inspection.parts import Parts
+from training.records import serialised_example
+from training.shards import write_frame
 
 
 def picture(place: Path, name: str, pixels: np.ndarray, label: str = "judo") -> Picture:
@@ -34,6 +39,81 @@ def test_copies_are_ordered_by_gravity() -> None:
     assert found[0].labels == ("x", "y")
     assert found[1].parts == ("test", "train")
     assert found[2].parts == ("train",)
+
+
+def of_tasks(*rows: tuple[str, str, str, str]) -> list[Picture]:
+    """Pictures of name, task, label and digest."""
+    return [
+        Picture(name, Path(), f"{task}: {label}", digest, task=task) for name, task, label, digest in rows
+    ]
+
+
+def test_a_file_of_two_tasks_is_no_copy_of_itself() -> None:
+    assert find_copies(of_tasks(("a", "product", "ball", "1"), ("a", "sport", "judo", "1")), {}) == []
+
+
+def test_copies_conflict_within_a_task_alone() -> None:
+    pictures = of_tasks(
+        ("a", "product", "ball", "1"),
+        ("a", "sport", "judo", "1"),
+        ("b", "sport", "judo", "1"),
+        ("c", "product", "ball", "2"),
+        ("c", "sport", "judo", "2"),
+        ("d", "sport", "chess", "2"),
+        ("e", "product", "ball", "3"),
+        ("f", "sport", "judo", "3"),
+    )
+    found = find_copies(pictures, {})
+    assert [(one.files, one.conflict) for one in found] == [
+        (("c", "d"), True),
+        (("a", "b"), False),
+        (("e", "f"), False),
+    ]
+
+
+def test_near_pictures_differ_in_their_labels_within_a_task_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.inspection.duplicates.likeness", no_likeness)
+    one = 0xF0F0_F0F0_F0F0_F0F0
+    hashes = {"1": (one, 0), "2": (one ^ 1, 0)}
+    product, sport = ("a", "product", "ball", "1"), ("a", "sport", "judo", "1")
+    for others, positions, differ in (
+        ([("b", "sport", "judo", "2")], [1, 2], False),
+        ([("b", "sport", "chess", "2")], [1, 2], True),
+        ([("b", "negative", "room", "2")], [0, 2], False),
+        ([("b", "product", "ball", "2"), ("b", "sport", "chess", "2")], [1, 3], True),
+    ):
+        found = find_near_pairs(of_tasks(product, sport, *others), hashes, {}, distance=6)
+        assert (found.positions.tolist(), found.other_label.tolist()) == ([positions], [differ])
+
+
+def test_a_report_of_several_tasks_tells_a_file_once(tmp_path: Path) -> None:
+    for name, seed in (("a.png", 1), ("b.png", 1), ("c.png", 2)):
+        (tmp_path / name).write_bytes(png(coloured_noise((200, 120, 60), seed)))
+    rows = "a.png,judo,sport\na.png,ball,product\nb.png,judo,sport\nc.png,judo,sport\nc.png,ball,product\n"
+    (tmp_path / "m.csv").write_text("file,label,task\n" + rows)
+    data = read_tasks(tmp_path, tmp_path / "m.csv", ["product", "sport"])
+    copies = inspect(data, Parts(), tmp_path / "cache", distance=6).report["copies"]
+    assert {key: value for key, value in copies.items() if key != "listed"} == {
+        "groups": 1,
+        "surplus": 1,
+        "conflicts": 0,
+        "across_parts": 0,
+    }
+    assert copies["listed"][0]["files"] == [
+        {"file": "a.png", "label": "product: ball, sport: judo"},
+        {"file": "b.png", "label": "sport: judo"},
+    ]
+
+
+def test_examples_without_a_task_are_of_the_one_that_is_looked_at(tmp_path: Path) -> None:
+    with (tmp_path / "a.tfrecord").open("wb") as file:
+        for name, label, task in (("a", "judo", "sport"), ("b", "chess", "")):
+            told = {"task": task}
+            write_frame(
+                file, serialised_example(b"x", name=name, label=label, number=0, told=told, form=None)
+            )
+    (copy,) = find_copies(read_tasks(tmp_path, None, ["sport"]).pictures, {})
+    assert copy.conflict
 
 
 def test_a_pair_is_named_once_with_its_fewest_bits(monkeypatch: pytest.MonkeyPatch) -> None:

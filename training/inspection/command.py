@@ -93,16 +93,20 @@ def read_tasks(root: Path, manifest: Path | None, tasks: list[str]) -> Dataset:
         tasks: The tasks. Of several, each label is written as `task: label`.
 
     Returns:
-        The data, in the order of names.
+        The data, in the order of names, and each picture as of the task that it was read for.
 
     Raises:
         DataError: As `reading.read_data`.
     """
     if len(tasks) == 1 or (manifest is None and not find_shards(root)):
-        return read_data(root, manifest, task=tasks[0])
+        data = read_data(root, manifest, task=tasks[0])
+        # An example without a task belongs to every one.
+        return dataclasses.replace(
+            data, pictures=tuple(dataclasses.replace(one, task=tasks[0]) for one in data.pictures)
+        )
     read = {task: read_data(root, manifest, task=task) for task in tasks}
     pictures: list[Picture] = [
-        dataclasses.replace(one, label=f"{task}: {one.label}")
+        dataclasses.replace(one, label=f"{task}: {one.label}", task=task)
         for task, data in read.items()
         for one in data.pictures
     ]

@@ -16,13 +16,17 @@ class Copies:
     """Pictures of the same bytes.
 
     Attributes:
-        positions: Where they are in the data, ascending; two or more.
-        labels: Their distinct labels, sorted; more than one is a conflict.
+        positions: Where they are in the data, ascending. A file of several tasks is there for each.
+        files: Their distinct names, in the order of positions; two or more.
+        labels: Their distinct labels, sorted.
+        conflict: Whether they have different labels in one task.
         parts: The distinct parts of the split that they are in, sorted; more than one is a leak.
     """
 
     positions: tuple[int, ...]
+    files: tuple[str, ...]
     labels: tuple[str, ...]
+    conflict: bool
     parts: tuple[str, ...]
 
 
@@ -33,11 +37,12 @@ class NearPairs:
     The gravest are first: in different parts, then likely, then with different labels, then by likeness.
 
     Attributes:
-        positions: int64 [pairs, 2]: where they are in the data; of copies the first stands for all.
+        positions: int64 [pairs, 2]: where they are in the data; of copies the first stands for all, and of the tasks
+            of a file one in which the labels of the two differ, or else one that both are of.
         bits: int64 [pairs]: how many bits differ.
         mirrored: bool [pairs]: whether one is nearer to the mirror image of the other than to the other.
         likeness: float64 [pairs]: see `likeness.likeness`.
-        other_label: bool [pairs]: whether their labels differ.
+        other_label: bool [pairs]: whether their labels differ in one task.
         across: bool [pairs]: whether they, or copies of them, are in different parts of the split.
         plain: How many pictures are too plain to compare, and in no pair.
     """
@@ -57,7 +62,7 @@ class NearPairs:
 
 
 def find_copies(pictures: Sequence[Picture], part_of: Mapping[str, str]) -> list[Copies]:
-    """Find pictures of the same bytes.
+    """Find pictures of the same bytes in several files; a file that is there for several tasks is no copy of itself.
 
     Args:
         pictures: With digests.
@@ -71,12 +76,15 @@ def find_copies(pictures: Sequence[Picture], part_of: Mapping[str, str]) -> list
         by_digest.setdefault(picture.digest, []).append(position)
     found = []
     for positions in by_digest.values():
-        if len(positions) > 1:
-            same = [pictures[position] for position in positions]
+        same = [pictures[position] for position in positions]
+        files = tuple(dict.fromkeys(picture.name for picture in same))
+        if len(files) > 1:
             parts = {part_of[picture.name] for picture in same if picture.name in part_of}
-            labels = {picture.label for picture in same}
-            found.append(Copies(tuple(positions), tuple(sorted(labels)), tuple(sorted(parts))))
-    return sorted(found, key=lambda one: (len(one.labels) < 2, len(one.parts) < 2, one.positions))
+            labels = {(picture.task, picture.label) for picture in same}
+            conflict = len(labels) > len({task for task, _ in labels})
+            told = tuple(sorted({label for _, label in labels}))
+            found.append(Copies(tuple(positions), files, told, conflict, tuple(sorted(parts))))
+    return sorted(found, key=lambda one: (not one.conflict, len(one.parts) < 2, one.positions))
 
 
 def find_near_pairs(
@@ -100,10 +108,10 @@ def find_near_pairs(
         Each pair once; of copies only one is compared.
     """
     parts = {name: 1 << number for number, name in enumerate(sorted(set(part_of.values())))}
-    first: dict[str, int] = {}
+    first: dict[str, dict[str, int]] = {}
     inside: dict[str, int] = {}
     for position, picture in enumerate(pictures):
-        first.setdefault(picture.digest, position)
+        first.setdefault(picture.digest, {}).setdefault(picture.task, position)
         bit = parts[part_of[picture.name]] if picture.name in part_of else 0
         inside[picture.digest] = inside.get(picture.digest, 0) | bit
     values = np.array([hashes[digest] for digest in first], np.uint64).reshape(-1, 2)
@@ -112,17 +120,16 @@ def find_near_pairs(
     digests = [digest for digest, tells in zip(first, telling.tolist(), strict=True) if tells]
     pairs, bits, mirrored = _nearest(values[telling], distance)
 
-    place = np.array([first[digest] for digest in digests], np.int64)
+    by_task = [first[digest] for digest in digests]
+    compared = [_of_one_task(pictures, by_task[left], by_task[right]) for left, right in pairs.tolist()]
+    places = np.array([places for places, _ in compared], np.int64).reshape(-1, 2)
+    other_label = np.array([differ for _, differ in compared], bool)
     part = np.array([inside[digest] for digest in digests], np.int64)
-    numbers = {label: number for number, label in enumerate(sorted({one.label for one in pictures}))}
-    label = np.array([numbers[pictures[position].label] for position in place.tolist()], np.int64)
-    left, right = pairs[:, 0], pairs[:, 1]
-    other_label = label[left] != label[right]
-    across = np.bitwise_count(part[left] | part[right]) > 1
-    alike = likeness(pictures, place[pairs], mirrored)
+    across = np.bitwise_count(part[pairs[:, 0]] | part[pairs[:, 1]]) > 1
+    alike = likeness(pictures, places, mirrored)
     order = np.lexsort((-alike, ~other_label, alike < LIKELY, ~across))
     return NearPairs(
-        place[pairs][order],
+        places[order],
         bits[order],
         mirrored[order],
         alike[order],
@@ -130,6 +137,17 @@ def find_near_pairs(
         across[order],
         int((~telling).sum()),
     )
+
+
+def _of_one_task(
+    pictures: Sequence[Picture], left: Mapping[str, int], right: Mapping[str, int]
+) -> tuple[tuple[int, int], bool]:
+    """Of the positions of two pictures by task those to compare, and whether the labels there are different ones."""
+    shared = [(left[task], right[task]) for task in left if task in right]
+    for one, other in shared:
+        if pictures[one].label != pictures[other].label:
+            return (one, other), True
+    return (shared or [(next(iter(left.values())), next(iter(right.values())))])[0], False
 
 
 def _nearest(

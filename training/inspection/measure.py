@@ -86,16 +86,22 @@ def inspect(data: Dataset, parts: Parts, cache: Path, *, distance: int) -> Inspe
 def _copies(pictures: Sequence[Picture], found: Sequence[Copies]) -> dict[str, Any]:
     return {
         "groups": len(found),
-        "surplus": sum(len(one.positions) - 1 for one in found),
-        "conflicts": sum(len(one.labels) > 1 for one in found),
+        "surplus": sum(len(one.files) - 1 for one in found),
+        "conflicts": sum(one.conflict for one in found),
         "across_parts": sum(len(one.parts) > 1 for one in found),
         "listed": [
             {
                 "picture": one.positions[0],
                 "files": [
-                    {"file": pictures[place].name, "label": pictures[place].label} for place in one.positions
+                    {
+                        "file": file,
+                        "label": ", ".join(
+                            pictures[place].label for place in one.positions if pictures[place].name == file
+                        ),
+                    }
+                    for file in one.files
                 ],
-                "conflict": len(one.labels) > 1,
+                "conflict": one.conflict,
                 "parts": list(one.parts),
             }
             for one in found[:LISTED]
@@ -141,6 +147,7 @@ def _near(pictures: Sequence[Picture], pairs: NearPairs, parts: Parts, distance:
                 "bits": int(pairs.bits[row]),
                 "likeness": round(float(pairs.likeness[row]), 3),
                 "likely": bool(pairs.likely[row]),
+                "other_label": bool(pairs.other_label[row]),
                 "mirrored": bool(pairs.mirrored[row]),
                 "across": bool(pairs.across[row]),
             }

@@ -124,11 +124,7 @@ def near(report: Mapping[str, Any], thumbnail: Thumbnail) -> Section:
         (False, True, "With different labels"),
         (False, False, "With the same label" + (", in one part" if split else "")),
     ):
-        pairs = [
-            one
-            for one in found["listed"]
-            if one["across"] == across and (one["labels"][0] != one["labels"][1]) == other
-        ]
+        pairs = [one for one in found["listed"] if one["across"] == across and one["other_label"] == other]
         if pairs:
             content.append(element("h3", title))
             content += _shown(pairs, thumbnail)
