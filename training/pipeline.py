@@ -92,7 +92,7 @@ def embed_and_group(data: Dataset, settings: TrainSettings, cache: Path) -> tupl
         The pictures that can be decoded, the others as problems; and the group of each, int64 [pictures].
 
     Raises:
-        DataError: A class has no picture that can be decoded.
+        DataError: A class has no picture that can be decoded, or a picture cannot be any more.
         WeightsError: The backbone cannot be built.
     """
     data, hashes = _readable(data, cache)
@@ -142,8 +142,8 @@ def prepare(
         The pictures with their features, ready for training.
 
     Raises:
-        DataError: A label is not in the catalogue, a class has no picture that can be decoded, or a picture is not in
-            the table.
+        DataError: A label is not in the catalogue, a class has no picture that can be decoded, a picture cannot be
+            any more, or one is not in the table.
         WeightsError: The backbone cannot be built.
     """
     classes = find_classes(data.labels, settings.task)  # before hours of computing
@@ -177,7 +177,14 @@ def _fill(
     backbone: keras.Model,
 ) -> None:
     size = {"height": settings.backbone.height, "width": settings.backbone.width}
-    fill_store(store, pictures, views, _extractor(settings, backbone), **size)
+    unreadable = fill_store(store, pictures, views, _extractor(settings, backbone), **size)
+    lost = [picture for picture in pictures if picture.digest in unreadable]
+    if lost:
+        raise DataError(
+            f"{lost[0].place} could be decoded when it was hashed, and cannot any more: "
+            f"{unreadable[lost[0].digest]}. That is so for {len(lost)} of the pictures. Mend or remove them, and "
+            "start again."
+        )
 
 
 def embed(
@@ -198,6 +205,9 @@ def embed(
 
     Returns:
         float16 [views, pictures, features], pooled.
+
+    Raises:
+        DataError: A picture cannot be decoded.
     """
     _fill(store, pictures, views, settings, backbone)
     digests = [picture.digest for picture in pictures]
