@@ -85,7 +85,8 @@ def _ablate(options: argparse.Namespace) -> None:
 
 def _clean(options: argparse.Namespace) -> None:
     settings = settings_from(options)
-    cleaning.run_clean(options, prepare(_read_data(options), settings, options.cache), settings)
+    prepared = prepare(_read_data(options), settings, options.cache, split_file=options.split)
+    cleaning.run_clean(options, prepared, settings)
 
 
 def _check_export() -> None:
@@ -233,6 +234,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("clean", help="find likely wrong labels, and write a page to review them")
     command.set_defaults(run_command=_clean)
     _add_data(command)
+    _add_split(command)
     cleaning.add_clean_options(command)
     _add_recipe(command)
 
@@ -301,9 +303,13 @@ def _add_train(command: argparse.ArgumentParser) -> None:
     _add_data(command)
     command.add_argument("--cache", type=Path, required=True, help="the folder for hashes and features")
     command.add_argument("--run", type=Path, required=True, help="the folder for what this run writes")
-    command.add_argument("--split", type=Path, help="keep to the parts of a table that `targets` wrote")
+    _add_split(command)
     cleaning.add_decision_options(command)
     _add_recipe(command)
+
+
+def _add_split(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--split", type=Path, help="keep to the parts of a table that `targets` wrote")
 
 
 def _add_asked(command: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.cleaning_data import HEAD, prepared_clouds
+from tests.training.pictures import write_class_folders
 from training.cleaning import command
 from training.cleaning.decisions import DROP, RELABEL, Decision, read_decisions, write_decisions
 from training.cleaning.suspects import read_suspects
@@ -147,6 +148,22 @@ def test_without_a_file_nothing_changes(prepared: Prepared) -> None:
     options = parsed("add_decision_options")
     assert command.decisions_from(options) is None
     assert command.with_decisions(prepared, None, options) is prepared
+
+
+def test_clean_keeps_to_the_parts_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_class_folders(tmp_path / "data", each=1)
+    kept = []
+
+    def prepare(*_: object, split_file: Path | None = None) -> None:
+        kept.append(split_file)
+
+    monkeypatch.setattr("training.command.prepare", prepare)
+    monkeypatch.setattr(command, "run_clean", lambda *_: None)
+    options = ["clean", "--data", tmp_path / "data", "--cache", tmp_path, "--out", tmp_path / "out"]
+    table = tmp_path / "targets.csv"
+    for more in ([], ["--split", table]):
+        assert main([str(one) for one in [*options, *more]]) == 0
+    assert kept == [None, table]
 
 
 def test_train_names_bad_rows_before_it_computes(
