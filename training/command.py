@@ -13,11 +13,12 @@ from training import blend, conversion, distribution, labelling, left_out, refit
 from training.backbones import POOLINGS, BackboneSettings
 from training.cleaning import command as cleaning
 from training.data import Dataset, Picture
-from training.errors import ExportError, TrainingError
+from training.errors import DataError, ExportError, TrainingError
 from training.finetune_command import add_options, run_finetuning
 from training.head_options import add_head_options, heads_from
 from training.inspection import command as inspection
-from training.pipeline import Prepared, prepare, train
+from training.pipeline import NO_CHOICE, Prepared, prepare, train
+from training.ranges import share
 from training.reading import read_data
 from training.report import command as report
 from training.search import command as searching
@@ -57,9 +58,12 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _prepared(options: argparse.Namespace, settings: TrainSettings) -> Prepared:
+    if options.split is None and not settings.validation:
+        raise DataError(NO_CHOICE)  # before hours of computing
     decisions = cleaning.decisions_from(options)
     prepared = prepare(_read_data(options), settings, options.cache, split_file=options.split)
     prepared = cleaning.with_decisions(prepared, decisions, options)
+    prepared.check_choice()
     for problem in prepared.data.problems:
         print(f"left out: {problem}", file=sys.stderr)
     parts = ", ".join(f"{len(getattr(prepared.split, part))} {part}" for part in PARTS)
@@ -349,8 +353,8 @@ def _add_recipe(command: argparse.ArgumentParser) -> None:
     command.add_argument("--size", type=size_of, default=(224, 224), help="the input: 224, or HEIGHTxWIDTH")
     command.add_argument("--pooling", choices=POOLINGS, default=run.pooling)
     command.add_argument("--crops", type=int, default=run.crops, help="random crops of each training picture")
-    command.add_argument("--validation", type=float, default=run.validation, help="share of the pictures")
-    command.add_argument("--test", type=float, default=run.test, help="share of the pictures")
+    command.add_argument("--validation", type=share, default=run.validation, help="share of the pictures")
+    command.add_argument("--test", type=share, default=run.test, help="share of the pictures")
     command.add_argument(
         "--alike-cosine",
         type=float,

@@ -9,6 +9,7 @@ from training.distribution import folder_of_first, is_first
 from training.finetune import finetune
 from training.finetune_settings import PRECISIONS, FinetuneSettings
 from training.mixing import MixSettings
+from training.ranges import count, weight
 
 #: Options that are fields of the settings of the same name, with what they say about themselves.
 _FIELDS = {
@@ -30,6 +31,8 @@ _FIELDS = {
     "patience": "stop after so many passes without a better validation loss",
     "seed": "seed of all chance",
 }
+#: Those of them that are whole numbers from 1 on.
+_COUNTS = frozenset({"epochs", "batch", "patience"})
 _AUGMENTATION = {
     "smallest_area": "random crops have at least this share of the picture's area",
     "operations": "operations of RandAugment for each picture",
@@ -80,18 +83,19 @@ def add_options(command: argparse.ArgumentParser) -> None:
     ):
         for name, text in fields.items():
             value = getattr(default, name)
+            of = count if name in _COUNTS else type(value)
             command.add_argument(
-                f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"{text} (%(default)s)"
+                f"--{name.replace('_', '-')}", type=of, default=value, help=f"{text} (%(default)s)"
             )
 
 
 def _weight(text: str) -> tuple[str, float]:
-    head, _, weight = text.partition("=")
+    head, _, value = text.partition("=")
     try:
-        return head, float(weight)
-    except ValueError:
+        return head, weight(value)
+    except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r}: a weight is given as HEAD=WEIGHT, for instance is_sport=0.5"
+            f"{text!r}: a weight is given as HEAD=WEIGHT, for instance is_sport=0.5, and {error}"
         ) from None
 
 

@@ -6,6 +6,7 @@ import itertools
 
 from training.head import HeadSettings
 from training.optimizers import OPTIMIZERS
+from training.ranges import count
 
 #: Options that take several values; every combination is tried.
 _LISTS = {
@@ -41,7 +42,8 @@ def add_head_options(command: argparse.ArgumentParser) -> None:
         )
     for name, text in _SINGLE.items():
         value = getattr(default, name)
-        command.add_argument(_flag(name), type=type(value), default=value, help=f"{text} (%(default)s)")
+        of = count if name == "epochs" else type(value)
+        command.add_argument(_flag(name), type=of, default=value, help=f"{text} (%(default)s)")
 
 
 def heads_from(options: argparse.Namespace) -> tuple[HeadSettings, ...]:

@@ -26,11 +26,18 @@ from training.grouping import group_alike
 from training.hashing import hash_pictures
 from training.head import Candidate, Features, train_head, try_head
 from training.predicting import predict
+from training.runs import begin_run
 from training.settings import TrainSettings, code_version, write_json
 from training.split import PARTS, Split, split_groups
 from training.split_file import read_places, write_split
 from training.tensorboard import ScalarLog
 from training.views import ORIGINAL, training_views
+
+#: What is wrong where nothing is held out to choose a head by.
+NO_CHOICE = (
+    "No picture is in the validation part, by which the head and its number of epochs are chosen. Give a larger "
+    "--validation; a class needs three pictures unlike each other for a place in it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,15 @@ class Prepared:
         of_pictures = np.array([self.classes.of_label[one.label] for one in self.data.pictures], np.int64)
         parts = {part: getattr(self.split, part) for part in PARTS}
         return check_coverage(self.classes.names, of_pictures, parts)
+
+    def check_choice(self) -> None:
+        """See that there are pictures to choose a head by.
+
+        Raises:
+            DataError: The validation part is empty.
+        """
+        if not len(self.split.validation):
+            raise DataError(NO_CHOICE)
 
     def features(self, positions: NDArray[np.int64], views: tuple[str, ...], pooling: str) -> Features:
         """Load the features of some pictures."""
@@ -234,8 +250,13 @@ def train(prepared: Prepared, settings: TrainSettings, run: Path, *, progress: b
 
     Returns:
         The chosen head's settings and validation figures.
+
+    Raises:
+        DataError: The validation part is empty.
+        RanAwayError: A head ran away in its first epoch.
     """
-    run.mkdir(parents=True, exist_ok=True)
+    prepared.check_choice()
+    begin_run(run)
     write_split(run / "split.csv", prepared.data.pictures, prepared.groups, prepared.split)
     views, classes = training_views(settings.crops), len(prepared.classes.ids)
     trained = prepared.features(prepared.split.train, views, settings.pooling)

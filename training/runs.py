@@ -11,12 +11,14 @@ import keras
 from training.arrays import read_arrays, write_arrays
 from training.backbones import build_backbone, fingerprint_of
 from training.classifier import HeadWeights
-from training.errors import ExportError, WeightsError
+from training.errors import ExportError, TrainingError, WeightsError
 from training.folding import fold_convolutions
 from training.settings import TrainSettings
 
 #: The backbone's weights after fine-tuning; a run without this file left its backbone as it was.
 TUNED_BACKBONE = "backbone.npz"
+#: The head's weights, written last: a run's folder that has them is complete.
+HEAD = "head.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def read_run(run: Path, *, weights: str | None = None, size: tuple[int, int] | N
         record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ExportError(f"{run} is no complete run: {error}. Run the same train command again.") from error
-    head = HeadWeights.load(run / "head.npz")
+    head = HeadWeights.load(run / HEAD)
     settings = TrainSettings.from_json(record["settings"])
     tuned = run / TUNED_BACKBONE
     if tuned.is_file():
@@ -85,6 +87,32 @@ def read_run(run: Path, *, weights: str | None = None, size: tuple[int, int] | N
     settings = dataclasses.replace(settings, backbone=_resized(settings.backbone, size))
     record["settings"] = settings.as_json()
     return FinishedRun(record, settings, backbone, head)
+
+
+def check_apart(run: Path, *starts: Path) -> None:
+    """See that a new run's folder is none of those that it starts from.
+
+    Raises:
+        TrainingError: It is.
+    """
+    if run.resolve() in {start.resolve() for start in starts}:
+        raise TrainingError(
+            f"{run} is the run to start from, which would be lost. Give another folder for the new run."
+        )
+
+
+def begin_run(run: Path) -> None:
+    """Make a new run's folder, or begin it anew.
+
+    A finished run in it counts as finished no more, nor does its backbone: otherwise, from here to the end, the
+    weights of one run would stand beside the split of another.
+
+    Args:
+        run: The folder.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    for name in (HEAD, TUNED_BACKBONE):
+        (run / name).unlink(missing_ok=True)
 
 
 def _resized(backbone: Any, size: tuple[int, int] | None) -> Any:

@@ -37,10 +37,10 @@ def split_groups(
 ) -> Split:
     """Split pictures by groups, class by class, the rarest class first.
 
-    Of every class with at least three groups about the asked share, and at least one picture, goes to test and to
-    validation. A group larger than what a part still wants stays in training, so long series are never a test of
-    themselves; the same goes for what is left. A group with pictures of several classes goes where its rarest class
-    puts it.
+    Of every class with at least three groups about the asked share, and at least one picture, is wanted in test and
+    in validation. A group larger than what a part still wants stays in training, so long series are never a test of
+    themselves, and a class of long series alone is in training alone; the same goes for what is left. A group with
+    pictures of several classes goes where its rarest class puts it.
 
     Args:
         labels: The class of each picture.

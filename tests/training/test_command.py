@@ -27,6 +27,34 @@ def test_sizes_that_are_none(text: str) -> None:
         size_of(text)
 
 
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("train", "--epochs"),
+        ("finetune", "--epochs"),
+        ("finetune", "--patience"),
+        ("finetune", "--batch"),
+    ],
+)
+def test_there_is_at_least_one_pass_and_one_picture_in_a_step(
+    command: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, option, "0"])
+    assert f"argument {option}: '0' is no whole number from 1 on" in capsys.readouterr().err
+
+
+def test_without_a_validation_part_no_head_can_be_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["train", *(f"--{name}={tmp_path / 'none'}" for name in ("data", "cache", "run"))]
+    assert main([*given, "--validation", "0"]) == 1
+    assert "No picture is in the validation part" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*given, "--test", "1"])
+    assert "'1' is no share" in capsys.readouterr().err
+
+
 def test_train_publishes_a_version_and_a_second_run_gives_the_same_from_the_cache(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -120,6 +121,28 @@ def test_the_run_folder_tells_what_was_done(run: Path, prepared: Prepared) -> No
     assert len(candidates) == 2
     assert record["chosen"] == max(candidates, key=lambda one: (one["top1"], one["top3"], -one["loss"]))
     assert TrainSettings.from_json(record["settings"]).heads == settings_for(run.parent).heads
+
+
+def test_a_training_that_is_stopped_leaves_no_older_head_beside_its_split(
+    place: Path, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("head.npz", "backbone.npz"):
+        (tmp_path / name).touch()
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.pipeline.try_head", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(prepared, settings_for(place), tmp_path, progress=False)
+    assert [one.name for one in tmp_path.iterdir()] == ["split.csv"]
+
+
+def test_a_run_needs_pictures_to_choose_a_head_by(place: Path, prepared: Prepared, tmp_path: Path) -> None:
+    split = dataclasses.replace(prepared.split, validation=np.zeros(0, np.int64))
+    with pytest.raises(DataError, match="No picture is in the validation part"):
+        train(dataclasses.replace(prepared, split=split), settings_for(place), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_shipped_version_has_its_card_and_measures_what_it_serves(

@@ -44,6 +44,11 @@ def test_a_long_series_stays_in_training() -> None:
     assert len(split.test) == len(split.validation) == 10
 
 
+def test_a_class_of_long_series_alone_is_in_training_alone() -> None:
+    split = split_groups(["a"] * 20, np.repeat(np.arange(4), 5), validation=0.1, test=0.1, seed=0)
+    assert [len(split.train), len(split.validation), len(split.test)] == [20, 0, 0]
+
+
 def test_the_seed_decides() -> None:
     labels, groups = ["a", "b"] * 100, np.arange(200)
     first, again, other = (split_groups(labels, groups, seed=seed) for seed in (1, 1, 2))
