@@ -1,6 +1,7 @@
 """The state of a fine-tuning between two epochs, on disk: complete or not there at all."""
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,14 +37,16 @@ class Checkpoint:
     Of several processes that train together, the first one writes it, and reads it for all.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, path: Path, identity: dict[str, Any], *, newer: Collection[str] = ()) -> None:
         """Name a checkpoint.
 
         Args:
             path: The file.
             identity: Settings and data as plain values; a checkpoint of another training is refused.
+            newer: Keys of it that checkpoints of earlier versions of this code lack, and are not refused for.
         """
         self._path = path
+        self._newer = frozenset(newer)
         self._identity = json.loads(json.dumps(identity))
 
     def save(self, progress: Progress, arrays: dict[str, list[NDArray[Any]]]) -> None:
@@ -89,6 +92,7 @@ class Checkpoint:
             raise TrainingError(
                 f"{self._path} is no checkpoint: {error}. Remove it to start anew."
             ) from error
+        identity |= {key: self._identity[key] for key in self._newer - identity.keys()}
         if identity != self._identity:
             changed = sorted(key for key in self._identity if identity.get(key) != self._identity[key])
             raise TrainingError(

@@ -1,5 +1,6 @@
 """The passes of a fine-tuning: trained, averaged, measured, kept, and stopped early."""
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from training.batches import AugmentedBatches
 from training.checkpoint import Checkpoint, Progress
 from training.data import Picture
 from training.finetune_settings import FinetuneSettings
-from training.head import class_weights
+from training.head import RanAwayError, class_weights
 from training.head_set import UNKNOWN, HeadSet, HeadsLoss
 from training.rates import LayerwiseAdamW, depth_factors
 from training.tunable import Tunable, probabilities_of
@@ -40,6 +41,16 @@ class Parts:
     train: NDArray[np.int64]
     validation: NDArray[np.int64] | None
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the classes and the places: which picture teaches what, and which are measured."""
+        validation = self.validation if self.validation is not None else np.zeros(0, np.int64)
+        whole = hashlib.sha256()
+        for array in (self.classes, self.train, validation):
+            whole.update(f"{array.shape}".encode())
+            whole.update(np.ascontiguousarray(array, "<i8").tobytes())
+        return whole.hexdigest()
+
 
 class Training:
     """The passes of one fine-tuning."""
@@ -64,7 +75,8 @@ class Training:
             measured: uint8 [validation pictures, height, width, 3] at the size of the model's input.
             settings: How.
             progress: Whether to show a progress bar, and a line after each pass.
-            after_pass: Called with the row of each pass, before it is saved; what it raises ends the training.
+            after_pass: Called with the row of each pass, before it is saved; what it raises ends the training. That
+                of a pass that ran away has `ran_away` in place of figures.
         """
         self._tunable = tunable
         self._parts = parts
@@ -79,7 +91,12 @@ class Training:
         self._best: list[NDArray[np.float32]] = []
 
     def run(self, checkpoint: Checkpoint) -> Progress:
-        """Make the passes that are still to be made, and give the twin the weights to keep."""
+        """Make the passes that are still to be made, and give the twin the weights to keep.
+
+        Raises:
+            RanAwayError: The very first pass ended in weights, a loss or answers that are not finite. A later one
+                that does ends the training, and what was best before it is kept.
+        """
         self._tunable.network.compile(
             self._optimizer,
             loss=HeadsLoss(self._tunable.heads.slices.values(), self._settings.label_smoothing),
@@ -93,6 +110,8 @@ class Training:
         return state
 
     def _is_over(self, state: Progress) -> bool:
+        if state.history[-1].get("ran_away"):
+            return True  # weights that are no longer numbers do not recover
         waited = state.epochs_done - state.best_epoch
         return self._parts.validation is not None and waited >= self._settings.patience
 
@@ -103,9 +122,13 @@ class Training:
             self._batches(state.epochs_done), epochs=1, shuffle=False, verbose=0, callbacks=bar
         )
         state.epochs_done += 1
-        self._tunable.twin.set_weights(self._averaged())
+        averaged = self._averaged()
+        self._tunable.twin.set_weights(averaged)
         row = self._measured(state.epochs_done)
         row |= {"loss": float(fitted.history["loss"][-1]), "seconds": round(time.monotonic() - begun, 1)}
+        if not _is_finite(row, averaged):
+            self._run_away(state, row)
+            return
         losses = [one["validation_loss"] for one in state.history[1:] if "validation_loss" in one]
         if row.get("validation_loss", 0.0) < min(losses, default=np.inf) or self._parts.validation is None:
             state.best_epoch = state.epochs_done
@@ -113,6 +136,20 @@ class Training:
         state.history.append(row)
         if self._progress:
             print(_line(row), flush=True)
+        if self._after_pass is not None:
+            self._after_pass(row)
+
+    def _run_away(self, state: Progress, row: dict[str, Any]) -> None:
+        """End the training with what was best before this pass, whose row has no figures: they are no numbers."""
+        if not state.best_epoch:
+            raise RanAwayError(
+                f"The first pass gave no finite answers at a learning rate of {self._settings.learning_rate:g}. "
+                "Give a lower --learning-rate."
+            )
+        row = {"epoch": row["epoch"], "ran_away": True, "seconds": row["seconds"]}
+        state.history.append(row)
+        if self._progress:
+            print(f"epoch {row['epoch']} ran away; kept is epoch {state.best_epoch}", flush=True)
         if self._after_pass is not None:
             self._after_pass(row)
 
@@ -152,6 +189,8 @@ class Training:
             for place, (head, part) in enumerate(zip(heads.heads, heads.slices.values(), strict=True))
             if (classes[:, place] != UNKNOWN).any()
         }
+        if not all(np.isfinite(one["loss"]) for one in rows.values()):
+            return row | {"validation_loss": float("inf")}
         # Pictures may know nothing of the first head: products, when they alone are trained on.
         first = rows.get(heads.heads[0].name) or next(iter(rows.values()))
         # By pictures: a head that three of them are known for must not decide which pass is kept.
@@ -196,6 +235,12 @@ def _weights(heads: HeadSet, classes: NDArray[np.int64], balance: float) -> list
         of_classes = class_weights(known, len(head.ids), balance) if len(known) else np.ones(len(head.ids))
         weights.append((head.weight * of_classes).astype(np.float32))
     return weights
+
+
+def _is_finite(row: dict[str, Any], weights: Sequence[NDArray[np.float32]]) -> bool:
+    """Whether a pass ended in numbers: its losses, and its weights, as its last step is in no loss."""
+    losses = (row["loss"], row.get("validation_loss", 0.0))
+    return bool(np.isfinite(losses).all()) and all(np.isfinite(one).all() for one in weights)
 
 
 def _figures(answers: NDArray[np.float32], classes: NDArray[np.int64]) -> dict[str, Any]:

@@ -46,6 +46,14 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         Checkpoint(tmp_path / "c.npz", {"settings": 1, "data": "b"}).load()
 
 
+def test_a_checkpoint_of_before_a_key_was_known_is_not_refused_for_it(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "c.npz", {"data": "a"}).save(Progress(1), ARRAYS)
+    assert Checkpoint(tmp_path / "c.npz", {"data": "a", "values": "b"}, newer=["values"]).load() is not None
+    Checkpoint(tmp_path / "c.npz", {"data": "a", "values": "c"}).save(Progress(1), ARRAYS)
+    with pytest.raises(TrainingError, match=r"different: values"):
+        Checkpoint(tmp_path / "c.npz", {"data": "a", "values": "b"}, newer=["values"]).load()
+
+
 def test_a_damaged_checkpoint_is_named_wherever_it_ends(tmp_path: Path) -> None:
     path = tmp_path / "c.npz"
     Checkpoint(path, {}).save(Progress(1), ARRAYS)

@@ -134,12 +134,13 @@ def test_no_trial_starts_when_the_time_is_over(tmp_path: Path) -> None:
     assert "No trial has come to its end yet" in (tmp_path / PAGE).read_text()
 
 
-def test_a_trial_whose_loss_is_no_number_is_pruned(tmp_path: Path) -> None:
+@pytest.mark.parametrize("row", [{"validation_loss": float("inf")}, {"ran_away": True}])
+def test_a_trial_whose_loss_is_no_number_is_pruned(tmp_path: Path, row: dict[str, Any]) -> None:
     class RunsAway(Formula):
         def attempt(self, settings: Any, seed: int, after: Any) -> Any:
             if len(self.tried) % 2:
                 self.tried.append((settings, seed))
-                after({"epoch": 1, "validation_loss": float("inf")})
+                after({"epoch": 1, **row})
             return super().attempt(settings, seed, after)
 
     found = run(RunsAway(), tmp_path, dataclasses.replace(PLAN, trials=4, pruner="none"))

@@ -9,6 +9,7 @@ import pytest
 
 from training.errors import TrainingError
 from training.finetune_settings import FinetuneSettings
+from training.head import RanAwayError
 from training.search import tasks
 from training.search.tasks import FinetuneSource, FinetuneTask
 
@@ -57,6 +58,17 @@ def test_an_attempt_that_is_pruned_leaves_nothing(task: FinetuneTask, tmp_path: 
 
     with pytest.raises(optuna.TrialPruned):
         task.attempt(FinetuneSettings(), 4, prune)
+    assert list((tmp_path / "trials").iterdir()) == []
+
+
+def test_an_attempt_that_runs_away_counts_as_pruned_and_leaves_nothing(
+    task: FinetuneTask, tmp_path: Path
+) -> None:
+    def run_away(_row: dict[str, Any]) -> None:
+        raise RanAwayError("no finite answers")
+
+    with pytest.raises(optuna.TrialPruned, match="no finite answers"):
+        task.attempt(FinetuneSettings(), 4, run_away)
     assert list((tmp_path / "trials").iterdir()) == []
 
 

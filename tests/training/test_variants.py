@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from training import finetune_command
@@ -128,6 +129,22 @@ def test_a_training_that_is_there_is_not_made_again(ablate: Ablate, monkeypatch:
 
     monkeypatch.setattr(Trained, "attempt", fail)
     assert ablate("--variant", "less: --dropout 0.1") == first
+
+
+def test_a_variant_that_runs_away_is_told_and_the_others_are_compared(
+    ablate: Ablate, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attempt = Trained.attempt
+
+    def run_away(self: Trained, settings: FinetuneSettings, seed: int, after: Any) -> Figures:
+        if settings.dropout == 0.1:
+            raise optuna.TrialPruned("no finite answers")
+        return attempt(self, settings, seed, after)
+
+    monkeypatch.setattr(Trained, "attempt", run_away)
+    words = ("--seeds", "1", "--variant", "less: --dropout 0.1", "--variant", "more: --dropout 0.5")
+    assert [row["name"] for row in ablate(*words)] == [WHOLE, "more"]
+    assert "less, seed 0: no finite answers" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

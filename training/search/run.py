@@ -75,7 +75,7 @@ def search(
 
         def attempt(trial: Trial) -> float:
             def after(row: dict[str, Any]) -> None:
-                loss = float(row["validation_loss"])
+                loss = float(row.get("validation_loss", math.inf))  # a pass that ran away has none
                 if not math.isfinite(loss):
                     raise optuna.TrialPruned
                 trial.report(loss, int(row["epoch"]))

@@ -287,6 +287,9 @@ class FinetuneTask:
         except optuna.TrialPruned:
             shutil.rmtree(run)
             raise
+        except RanAwayError as error:
+            shutil.rmtree(run)
+            raise optuna.TrialPruned(str(error)) from error
         stage = record["finetuning"][-1]
         unseen = self._measure_unseen(run)
         shutil.rmtree(run)

@@ -4,11 +4,14 @@ import argparse
 import json
 import shlex
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import optuna
 
 from training.errors import TrainingError
 from training.finetune_command import settings_from
@@ -78,7 +81,8 @@ def run_ablation(
 ) -> list[dict[str, Any]]:
     """Train as given, then with each variant, by every seed; print and write a table of the validation figures.
 
-    Trainings that are in the run's folder already are not made again, so that a stopped ablation goes on.
+    Trainings that are in the run's folder already are not made again, so that a stopped ablation goes on. One that
+    runs away is told, and is not in the table.
 
     Args:
         options: Of `ablate`, with `given`, the command's own words.
@@ -110,7 +114,11 @@ def run_ablation(
             made = [row for row in done if (row["name"], row["identity"]) == (variant.name, _plain(identity))]
             if not made:
                 started = time.perf_counter()
-                found = task.attempt(settings, seed, lambda _: None)
+                try:
+                    found = task.attempt(settings, seed, lambda _: None)
+                except optuna.TrialPruned as error:
+                    print(f"{variant.name}, seed {seed}: {error}", file=sys.stderr)
+                    continue
                 made = [_row(variant, seed, found, time.perf_counter() - started, identity)]
                 done += made
                 write_json(options.run / RESULTS, {"code": code_version(), "trainings": done})
