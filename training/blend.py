@@ -20,7 +20,7 @@ from tqdm import tqdm
 from training.asking_runs import measure_first_head, pictures_and_classes, twin_of
 from training.errors import TrainingError
 from training.head_set import rows_with_temperatures
-from training.runs import TUNED_BACKBONE, FinishedRun, read_run, save_backbone
+from training.runs import TUNED_BACKBONE, FinishedRun, begin_run, check_apart, read_run, save_backbone
 from training.settings import code_version, write_json
 from training.split_file import read_parts
 from training.tunable import backbone_and_head
@@ -52,8 +52,11 @@ def blend(
         The new run's record, as in `run.json`.
 
     Raises:
-        TrainingError: The runs do not belong together, or there is nothing to choose a share by.
+        TrainingError: The runs do not belong together, one of them is the new one, or there is nothing to choose a
+            share by.
     """
+    check_apart(run, start, tuned)
+    chosen = None if like is None else _blended(like)
     second = read_run(tuned)
     size = (second.settings.backbone.height, second.settings.backbone.width)
     first = read_run(start, weights=weights, size=size)
@@ -63,9 +66,7 @@ def blend(
         raise TrainingError(
             f"{tuned} and {start} are not of one line: another split of the pictures, or another network."
         )
-    if like is not None:
-        chosen = json.loads((like / "run.json").read_text(encoding="utf-8"))["blended"]
-    else:
+    if chosen is None:
         chosen = _best_share(twins[1], ends, shares, second, tuned, root)
     twins[1].set_weights(_between(ends, chosen["share"]))
     record = second.record | {
@@ -77,13 +78,33 @@ def blend(
         # Those of the others are as the tuned run measured them; `refit` fits them to the blend.
         first_head = record["heads"][0]["name"]
         record["heads"] = rows_with_temperatures(record["heads"], {first_head: chosen})
-    run.mkdir(parents=True, exist_ok=True)
+    begin_run(run)
     shutil.copyfile(tuned / "split.csv", run / "split.csv")
     backbone, head = backbone_and_head(twins[1])
     save_backbone(run / TUNED_BACKBONE, backbone)
     write_json(run / "run.json", record)
     head.save(run / "head.npz")
     return record
+
+
+def _blended(run: Path) -> dict[str, Any]:
+    """What was chosen in a blend.
+
+    Raises:
+        TrainingError: The run is none.
+    """
+    try:
+        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = record["blended"]
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"{run} is no complete run: {error}. Give --like the folder of a blend."
+        ) from error
+    except KeyError as error:
+        raise TrainingError(
+            f"{run} is no blend, so it has no share and temperature to take. Give --like a run that `blend` made."
+        ) from error
+    return found
 
 
 def _same_line(start: Path, tuned: Path) -> bool:

@@ -25,7 +25,7 @@ from training.finetune_settings import FinetuneSettings
 from training.head_set import UNKNOWN, HeadSet
 from training.passes import Parts, Training
 from training.pixels import decoded_pixels
-from training.runs import TUNED_BACKBONE, FinishedRun, read_run, save_backbone
+from training.runs import HEAD, TUNED_BACKBONE, FinishedRun, begin_run, check_apart, read_run, save_backbone
 from training.settings import code_version, write_json
 from training.split import PARTS
 from training.split_file import read_parts, read_split
@@ -74,13 +74,27 @@ def finetune(
         The new run's record, as in `run.json`.
 
     Raises:
-        TrainingError: The run or the pictures are not there or not the same, or `run` holds another training.
+        TrainingError: The run or the pictures are not there or not the same, `run` holds another training or is the
+            run to start from, or a weight is for no new head.
+        RanAwayError: No pass gave finite answers.
     """
+    check_apart(run, start)
     before = read_run(start, weights=weights, size=(settings.height, settings.width))
     seen = bool(before.record["trained_on"]["validation_included"])
     source = _pictures(start, root, before, targets, head_weights or {})
     parts = source.parts(both=on_validation or seen)
-    run.mkdir(parents=True, exist_ok=True)
+    identity = {
+        "settings": settings.as_json(),
+        "start": hashlib.sha256((start / HEAD).read_bytes()).hexdigest(),
+        "data": source.data["fingerprint"],
+        "heads": source.heads.as_json(),
+        "pictures": len(parts.train),
+        "values": parts.digest,
+    }
+    checkpoint = Checkpoint(run / "checkpoint.npz", identity, newer=("values",))
+    # Before anything in the folder is touched: another training's is refused, and stays as it is.
+    if checkpoint.load() is None:
+        begin_run(run)
     shutil.copyfile(targets or start / "split.csv", run / "split.csv")
     measured = None
     with first_goes_first():
@@ -89,13 +103,6 @@ def finetune(
             held_out = [parts.pictures[place] for place in parts.validation.tolist()]
             measured = decoded_pixels(held_out, cache, settings.height, settings.width, progress=progress)
     tunable = build_tunable(before, settings, source.more)
-    identity = {
-        "settings": settings.as_json(),
-        "start": hashlib.sha256((start / "head.npz").read_bytes()).hexdigest(),
-        "data": source.data["fingerprint"],
-        "heads": source.heads.as_json(),
-        "pictures": len(parts.train),
-    }
     with ScalarLog(run / tensorboard.FOLDER, pictures=len(parts.train)) as log:
 
         def told(row: dict[str, Any]) -> None:
@@ -104,13 +111,13 @@ def finetune(
                 after_pass(row)
 
         training = Training(tunable, parts, pixels, measured, settings, progress=progress, after_pass=told)
-        state = training.run(Checkpoint(run / "checkpoint.npz", identity))
+        state = training.run(checkpoint)
     record = _record(before, settings, source, parts, state, start.name)
     backbone, head = backbone_and_head(tunable.twin)
     write_json(run / "history.json", state.history)
     save_backbone(run / TUNED_BACKBONE, backbone)
     write_json(run / "run.json", record)
-    head.save(run / "head.npz")
+    head.save(run / HEAD)
     return record
 
 
@@ -131,6 +138,12 @@ class _Source:
         train = np.array([self.part_of[n] == "train" for n in kept])
         trained = np.arange(len(kept)) if both else np.flatnonzero(train)
         measured = None if both else np.flatnonzero(~train)
+        if not len(trained) or (measured is not None and not len(measured)):
+            raise DataError(
+                f"No picture of the {'validation' if len(trained) else 'training'} part says anything about "
+                f"{', '.join(head.name for head in self.heads.heads)}. Look at the columns of the table"
+                f"{', or give --on-validation' if len(trained) else ''}."
+            )
         return Parts([self.pictures[n] for n in kept], self.classes[kept], trained, measured)
 
 
@@ -141,19 +154,31 @@ def _pictures(
     if targets is None and len(has.heads) > 1:
         targets = split
     if targets is not None:
-        return _table(split, before, read_targets(targets, root), has, weights)
-    everything = with_digests(read_split(split, root, "all"))
-    if Dataset(tuple(everything)).fingerprint != before.record["data"]["fingerprint"]:
+        table = read_targets(targets, root)
+        source = _table(split, before, table, has, weights)
+        if targets.read_bytes() == split.read_bytes():
+            _check_same(source.data["fingerprint"], before, start, root)
+        return source
+    if weights:
         raise DataError(
-            f"The pictures under {root} are not those that {start} was trained on. "
-            "Name that run's data folder, or train a head on these first."
+            f"--head-weight {next(iter(weights))}: without a table there are no new heads. Give it with --targets."
         )
+    everything = with_digests(read_split(split, root, "all"))
+    _check_same(Dataset(tuple(everything)).fingerprint, before, start, root)
     part_of = read_parts(split)
     known = find_classes((one.label for one in everything), before.settings.task)
     place_of = {row["id"]: number for number, row in enumerate(before.record["classes"])}
     classes = np.array([[place_of[known.ids[known.of_label[one.label]]]] for one in everything], np.int64)
     parts = [part_of[one.name] for one in everything]
     return _Source(everything, parts, classes, has, None, before.record["data"])
+
+
+def _check_same(fingerprint: str, before: FinishedRun, start: Path, root: Path) -> None:
+    if fingerprint != before.record["data"]["fingerprint"]:
+        raise DataError(
+            f"The pictures under {root} are not those that {start} was trained on. "
+            "Name that run's data folder, or train a head on these first."
+        )
 
 
 def _table(
@@ -206,8 +231,10 @@ def _record(
         row["classes"] = [
             one | {"trained_on": count} for one, count in zip(row["classes"], counts, strict=True)
         ]
+    # What was done to the start's weights as they stood says nothing about these.
+    kept = {key: value for key, value in before.record.items() if key not in {"blended", "refitted"}}
     return {
-        **before.record,
+        **kept,
         "code": code_version(),
         "data": source.data,
         "temperature": heads.heads[0].temperature,

@@ -6,6 +6,7 @@ was trained on.
 
 import argparse
 import csv
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from training.errors import DataError
 from training.head_set import GROUP, TYPE
 from training.manifest import manifest_rows
 from training.pipeline import embed_and_group
+from training.ranges import share
 from training.settings import TrainSettings
 from training.split import PARTS, split_groups
 from training.tables import csv_table
@@ -102,7 +104,8 @@ def write_all_targets(
 
     Environment and participation of test pictures come from eyes alone; elsewhere a sport's certain value stands for
     pictures nobody looked at. Decisions change labels and drop pictures after the split, and leave the test part as
-    it is: so the parts are the same with and without them.
+    it is: so the parts are the same with and without them. Pictures that are missing or cannot be decoded are left
+    out, and named on the standard error.
 
     Args:
         manifest: A manifest with the tasks of `TASKS`.
@@ -127,9 +130,12 @@ def write_all_targets(
                 (picture for one in data.values() for picture in one.pictures),
                 key=lambda picture: picture.name,
             )
-        )
+        ),
+        tuple(problem for one in data.values() for problem in one.problems),
     )
     kept, groups = embed_and_group(everything, settings, cache)
+    for problem in kept.problems:
+        print(f"left out: {problem}", file=sys.stderr)
     pictures = kept.pictures
     split = split_groups(
         [f"{picture.task}/{picture.label}" for picture in pictures],
@@ -216,8 +222,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--labels", type=Path, default=LABELS, help="the folder of label files")
     command.add_argument("--backbone", default="MobileNetV2", help="tells by its features what looks alike")
     command.add_argument("--backbone-weights", default="imagenet", help="its weights; default: downloaded")
-    command.add_argument("--validation", type=float, default=0.08, help="share of the pictures")
-    command.add_argument("--test", type=float, default=0.1, help="share of the pictures")
+    command.add_argument("--validation", type=share, default=0.08, help="share of the pictures")
+    command.add_argument("--test", type=share, default=0.1, help="share of the pictures")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument(
         "--decisions",

@@ -24,7 +24,7 @@ from training.features import FeatureStore
 from training.head import Features, HeadSettings, train_head
 from training.head_set import UNKNOWN, HeadSet, rows_with_temperatures
 from training.pipeline import embed
-from training.runs import TUNED_BACKBONE, read_run
+from training.runs import TUNED_BACKBONE, begin_run, check_apart, read_run
 from training.settings import code_version, write_json
 from training.targets import read_targets
 from training.views import FLIP, ORIGINAL
@@ -60,9 +60,10 @@ def refit(
         The new run's record, as in `run.json`.
 
     Raises:
-        TrainingError: The run is not complete or has no such head.
+        TrainingError: The run is not complete, has no such head or is the new one.
         DataError: Its pictures are not under the folder.
     """
+    check_apart(run, start)
     finished = read_run(start)
     heads = HeadSet.from_record(finished.record)
     chosen = [head.name for head in heads.heads[1:] if {head.name, head.name.partition("/")[0]} & set(names)]
@@ -113,7 +114,7 @@ def refit(
         }
         print(f"{name}: {len(parts['train'])} pictures, validation top-1 {rows[name]['validation_top1']:.4f}")
     record = _record(finished.record, rows, settings, start.name)
-    run.mkdir(parents=True, exist_ok=True)
+    begin_run(run)
     for name in ("split.csv", TUNED_BACKBONE):
         shutil.copyfile(start / name, run / name)
     write_json(run / "run.json", record)

@@ -48,6 +48,8 @@ class Targets:
     def classes(self, heads: HeadSet) -> NDArray[np.int64]:
         """The class of each picture for each head, int64 [pictures, heads]; `UNKNOWN` where nobody knows.
 
+        Nothing is known of a head that the table has no column for: products teach a network their types alone.
+
         Raises:
             DataError: A picture of the training part has a value that its head has no class for.
         """
@@ -55,7 +57,7 @@ class Targets:
         for number, head in enumerate(heads.heads):
             column, _, parent = head.name.partition("/")
             place_of = {one: place for place, one in enumerate(head.ids)}
-            for place, value in enumerate(self.values[column]):
+            for place, value in enumerate(self.values.get(column, ())):
                 before, slash, after = value.partition("/")
                 if not value or (parent and before != parent):
                     continue
@@ -79,6 +81,9 @@ class Targets:
 
         Returns:
             The new heads, in the order of the columns, their classes sorted. A parent with a single value needs none.
+
+        Raises:
+            DataError: A weight is for no new column: none of that name, or the network has its heads already.
         """
         has = {head.name for head in known.heads}
         heads = []
@@ -92,6 +97,14 @@ class Targets:
             for name, classes in families.items():
                 if name not in has and len(classes) > 1:
                     heads.append(Head(name, tuple(classes), tuple(classes), weights.get(column, 1.0)))
+        columns = self.values.keys() - {name.partition("/")[0] for name in has}
+        columns |= {head.name.partition("/")[0] for head in heads}
+        strange = [name for name in weights if name not in columns]
+        if strange:
+            raise DataError(
+                f"--head-weight {strange[0]}: no new head is of a column of that name; new are "
+                f"{', '.join(sorted(columns)) or 'none'}. Heads that the run has keep their weight."
+            )
         return HeadSet(tuple(heads))
 
 

@@ -22,7 +22,7 @@ from training.data import read_class_folders
 from training.errors import DataError, TrainingError
 from training.finetune import finetune
 from training.finetune_settings import PRECISIONS, FinetuneSettings
-from training.head import HeadSettings
+from training.head import HeadSettings, RanAwayError
 from training.pipeline import prepare, train
 from training.runs import read_run
 from training.served import ExportedModel
@@ -175,9 +175,12 @@ def test_a_run_that_was_killed_gives_the_same_as_one_that_was_not(
     assert_same_result(place / "killed", tuned)
 
 
-def test_another_training_in_the_same_folder_is_refused(place: Path, tuned: Path) -> None:
+def test_another_training_in_the_folder_is_refused_and_it_stays_as_it_is(place: Path, tuned: Path) -> None:
+    there = {one: one.stat().st_mtime_ns for one in tuned.iterdir() if one.is_file()}
+    assert {"split.csv", "head.npz", "backbone.npz"} <= {one.name for one in there}
     with pytest.raises(TrainingError, match=r"different: settings"):
         tune(place, tuned.name, dataclasses.replace(SETTINGS, seed=5))
+    assert {one: one.stat().st_mtime_ns for one in tuned.iterdir() if one.is_file()} == there
 
 
 def test_the_exported_model_answers_as_the_trained_network(place: Path, tuned: Path) -> None:
@@ -211,6 +214,53 @@ def test_passes_without_a_better_loss_end_the_training(
     record = tune(place, "stopped", dataclasses.replace(SETTINGS, epochs=9, patience=2))
     assert record["finetuning"][0]["best_epoch"] == 1
     assert len(json.loads((place / "stopped" / "history.json").read_text())) == 4
+
+
+@pytest.mark.parametrize("on_validation", [False, True])
+def test_a_pass_that_runs_away_ends_the_training_with_what_was_best_before(
+    place: Path, monkeypatch: pytest.MonkeyPatch, *, on_validation: bool
+) -> None:
+    passed: list[list[NDArray[Any]]] = []
+    averaged = passes.Training._averaged
+
+    def run_away(self: passes.Training) -> list[NDArray[Any]]:
+        weights = averaged(self)
+        passed.append(weights)
+        return weights if len(passed) == 1 else [np.full_like(one, np.nan) for one in weights]
+
+    monkeypatch.setattr(passes.Training, "_averaged", run_away)
+    settings, run = dataclasses.replace(SETTINGS, epochs=4), f"ran-away-{on_validation}"
+    stage = tune(place, run, settings, on_validation=on_validation)["finetuning"][0]
+    assert len(passed) == 2
+    assert stage["best_epoch"] == 1
+    history = json.loads((place / run / "history.json").read_text(), parse_constant=pytest.fail)
+    assert [row.get("ran_away", False) for row in history] == [False, False, True]
+    kept = read_run(place / run).head.layers[-1][1]
+    np.testing.assert_array_equal(kept, passed[0][-1])
+    assert tune(place, run, settings, on_validation=on_validation)["finetuning"][0] == stage
+    assert len(passed) == 2, "it is over"
+
+
+def test_a_training_that_runs_away_at_once_says_so_and_leaves_nothing_in_the_way(place: Path) -> None:
+    settings = dataclasses.replace(SETTINGS, learning_rate=1e30, epochs=1)
+    with pytest.raises(RanAwayError, match=r"at a learning rate of 1e\+30\. Give a lower --learning-rate"):
+        tune(place, "too-fast", settings, on_validation=True)
+    assert not (place / "too-fast" / "checkpoint.npz").exists()
+    assert not (place / "too-fast" / "head.npz").exists()
+
+
+def test_a_run_tuned_from_a_blend_is_none(place: Path, tuned: Path) -> None:
+    start = shutil.copytree(tuned, place / "was-blended")
+    record = json.loads((start / "run.json").read_text())
+    (start / "run.json").write_text(json.dumps({**record, "blended": {"share": 0.5}, "refitted": {}}))
+    found = tune(place, "from-blend", dataclasses.replace(SETTINGS, epochs=1), start="was-blended")
+    assert not found.keys() & {"blended", "refitted"}
+    assert len(found["finetuning"]) == 2
+
+
+def test_a_weight_needs_a_table_with_new_heads(place: Path) -> None:
+    with pytest.raises(DataError, match="--head-weight is_sport: without a table there are no new heads"):
+        tune(place, "weighed", head_weights={"is_sport": 0.5})
 
 
 def test_other_pictures_than_the_runs_are_refused(place: Path, tmp_path: Path) -> None:

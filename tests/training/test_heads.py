@@ -4,7 +4,9 @@ import csv
 import dataclasses
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +18,7 @@ from training.augment import AugmentSettings
 from training.backbones import BackboneSettings, build_backbone
 from training.cleaning.decisions import read_decisions
 from training.command import main
-from training.errors import DataError, ExportError
+from training.errors import DataError, ExportError, TrainingError
 from training.finetune import finetune
 from training.finetune_settings import FinetuneSettings
 from training.head import HeadSettings
@@ -361,6 +363,89 @@ def test_targets_that_move_a_picture_to_another_part_are_refused(place: Path, tm
             targets=moved,
             progress=False,
         )
+
+
+def tune(place: Path, start: str, run: Path, **more: Any) -> dict[str, Any]:
+    return finetune(
+        place / start,
+        more.pop("data", place / "data"),
+        place / "cache",
+        run,
+        SETTINGS,
+        weights=str(place / "small.weights.h5"),
+        progress=False,
+        **more,
+    )
+
+
+def test_corrected_targets_are_another_training(place: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(place / "all", tmp_path / "all")
+    corrected = tmp_path / "corrected.csv"
+    with (place / "targets.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    wrong = next(row for row in rows if row["part"] == "train" and row["targets:environment"] == "indoor")
+    wrong["targets:environment"] = "outdoor"
+    write_rows(corrected, rows)
+    with pytest.raises(TrainingError, match=r"different: values\)"):
+        tune(place, "sport", run, targets=corrected, head_weights={"environment": 0.25})
+    assert (run / "split.csv").read_bytes() == (place / "targets.csv").read_bytes()
+
+
+def test_a_table_that_lacks_the_column_of_a_head_teaches_the_others(place: Path, tmp_path: Path) -> None:
+    with (place / "targets.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["task"] == "product"]
+    for row in rows:
+        del row["targets:sport"]
+    write_rows(tmp_path / "products.csv", rows)
+    record = tune(place, "sport", tmp_path / "run", targets=tmp_path / "products.csv")
+    names = [row["name"] for row in record["heads"]]
+    assert names == ["sport", "product_type", "product_group/racket"]
+    measured = record["finetuning"][0]["after"]
+    assert measured["heads"].keys() == set(names[1:])
+    assert measured["validation_top1"] == measured["heads"]["product_type"]["top1"]
+    before = HeadSet.from_record(json.loads((place / "sport" / "run.json").read_text()))
+    assert HeadSet.from_record(record)["sport"] == before["sport"]
+
+
+def test_a_table_without_pictures_to_measure_is_refused(place: Path, tmp_path: Path) -> None:
+    with (place / "targets.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["part"] == "train"]
+    write_rows(tmp_path / "train.csv", rows)
+    with pytest.raises(DataError, match=r"No picture of the validation part .* or give --on-validation"):
+        tune(place, "sport", tmp_path / "run", targets=tmp_path / "train.csv")
+
+
+def test_pictures_that_changed_since_the_run_are_refused_by_its_own_table(
+    place: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(place / "data", tmp_path / "data")
+    (data / "sport/tennis/none-00.png").write_bytes((data / "sport/tennis/none-01.png").read_bytes())
+    for targets in (None, place / "targets.csv"):
+        with pytest.raises(DataError, match=r"are not those that .* was trained on"):
+            tune(place, "all", tmp_path / "run", data=data, targets=targets)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_targets_leaves_out_is_named(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = shutil.copytree(place / "data", tmp_path / "data")
+    (data / "sport/tennis/none-00.png").unlink()
+    (data / "product/skateboard/Skateboarding-01.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    output = tmp_path / "targets.csv"
+    settings, manifest = settings_of(place), place / "manifest.csv"
+    counts = write_all_targets(manifest, data, place / "cache", output, settings, LABELS)
+    assert sum(sum(parts.values()) for parts in counts.values()) == EACH * len(KINDS) - 2
+    told = capsys.readouterr().err
+    assert "left out: sport/tennis/none-00.png: No such file" in told
+    assert "left out: product/skateboard/Skateboarding-01.png: " in told
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def test_tables_and_labels_that_cannot_be_used_say_why(place: Path, tmp_path: Path) -> None:
