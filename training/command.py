@@ -50,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _train(options: argparse.Namespace) -> None:
     if options.models is not None:
         _check_export()
+        if options.task == "product":
+            raise ExportError(
+                "A model of products is exported from a run that has their groups too. Train without --models, then "
+                "`python -m training finetune --targets TABLE`, then `python -m training export --task product`."
+            )
     settings = settings_from(options)
     chosen = train(_prepared(options, settings), settings, options.run)
     print(f"validation: top-1 {chosen.top1:.4f}, top-3 {chosen.top3:.4f}, after {chosen.epochs} epochs")
@@ -115,7 +120,7 @@ def _export(options: argparse.Namespace) -> None:
     version = export_run(
         options.run,
         options.data,
-        options.models / options.name,
+        options.models / (options.name or f"{options.task}_classifier"),
         weights=options.backbone_weights,
         task=options.task,
     )
@@ -208,7 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(command)
     distribution.add_options(command, machines=False)
     command.add_argument("--models", type=Path, help="publish into this folder of models")
-    command.add_argument("--name", default="sport_classifier", help="the model's name (default: %(default)s)")
+    command.add_argument("--name", help="the model's name (default: TASK_classifier)")
 
     command = commands.add_parser("search", help="search the settings of heads, or of fine-tuning")
     searched = command.add_subparsers(required=True, metavar="WHAT")
@@ -287,7 +292,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--task", default="sport", help="`product`: export the product types of a run with several heads"
     )
-    command.add_argument("--name", default="sport_classifier", help="the model's name (default: %(default)s)")
+    command.add_argument("--name", help="the model's name (default: TASK_classifier)")
 
     command = commands.add_parser("evaluate", help="measure an exported version")
     command.set_defaults(run_command=_evaluate)

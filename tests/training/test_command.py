@@ -1,12 +1,15 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.training.pictures import write_class_folders
+from training import shipping
 from training.backbones import BackboneSettings, build_backbone
 from training.command import main, size_of
+from training.errors import ExportError
 from training.head import HeadSettings
 from training.served import ExportedModel
 from training.settings import TrainSettings
@@ -106,3 +109,34 @@ def test_what_a_person_can_mend_is_said_in_one_line(
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("task", "more", "name"),
+    [
+        ("sport", [], "sport_classifier"),
+        ("product", [], "product_classifier"),
+        ("product", ["--name", "shoes"], "shoes"),
+    ],
+)
+def test_a_model_goes_by_its_task_unless_it_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    task: str,
+    more: list[str],
+    name: str,
+) -> None:
+    def published(_run: Path, _root: Path, directory: Path, **_: Any) -> Path:
+        raise ExportError(f"into {directory}")
+
+    monkeypatch.setattr(shipping, "export_run", published)
+    given = ["export", *(f"--{folder}={tmp_path / folder}" for folder in ("run", "data", "models"))]
+    assert main([*given, "--task", task, *more]) == 1
+    assert capsys.readouterr().err.endswith(f"error: into {tmp_path / 'models' / name}\n")
+
+
+def test_products_are_not_published_by_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [f"--{folder}={tmp_path / folder}" for folder in ("data", "cache", "run", "models")]
+    assert main(["train", *folders, "--task", "product"]) == 1
+    assert "Train without --models, then `python -m training finetune --targets" in capsys.readouterr().err
