@@ -43,8 +43,8 @@ def blend(
         tuned: The folder of the run that came from it by `finetune`, once or more, or from the same run.
         run: The new run's folder; made where missing.
         root: The folder of the pictures; for `shares`.
-        shares: Shares of the tuned weights to measure on the validation part, which neither run has seen; the one
-            with the lowest loss at its temperature is taken.
+        shares: Shares of the tuned weights to measure on the validation part, which neither run may have been trained
+            on; the one with the lowest loss at its temperature is taken.
         like: Instead, a blend that was measured: its share and temperature are taken.
         weights: The backbone's first weights, see `runs.read_run`.
 
@@ -67,12 +67,19 @@ def blend(
             f"{tuned} and {start} are not of one line: another split of the pictures, or another network."
         )
     if chosen is None:
+        for folder, one in ((start, first), (tuned, second)):
+            _check_unseen(folder, one)
         chosen = _best_share(twins[1], ends, shares, second, tuned, root)
     twins[1].set_weights(_between(ends, chosen["share"]))
     record = second.record | {
         "code": code_version(),
         "temperature": chosen["temperature"],
         "blended": chosen | {"with": start.name},
+        # What either was trained on has left its mark in the weights between them.
+        "trained_on": {
+            "pictures": max(one.record["trained_on"]["pictures"] for one in (first, second)),
+            "validation_included": _has_seen(first) or _has_seen(second),
+        },
     }
     if "heads" in record:
         # Those of the others are as the tuned run measured them; `refit` fits them to the blend.
@@ -114,6 +121,19 @@ def _same_line(start: Path, tuned: Path) -> bool:
     return bool(shared) and all(one[name] == other[name] for name in shared)
 
 
+def _has_seen(run: FinishedRun) -> bool:
+    """Whether a run was trained on the validation part."""
+    return bool(run.record["trained_on"]["validation_included"])
+
+
+def _check_unseen(folder: Path, run: FinishedRun) -> None:
+    if _has_seen(run):
+        raise TrainingError(
+            f"{folder} was trained on the validation part, so that part cannot choose a share. "
+            "Measure the blend of runs that were not, and give that with --like."
+        )
+
+
 def _between(ends: Sequence[list[NDArray[np.float32]]], share: float) -> list[NDArray[np.float32]]:
     pairs = zip(*ends, strict=True)
     return [((1 - share) * first + share * second).astype(np.float32) for first, second in pairs]
@@ -130,11 +150,6 @@ def _best_share(
     if root is None or not shares:
         raise TrainingError(
             "Give shares to measure and the folder of the pictures, or a blend that was measured."
-        )
-    if run.record["trained_on"]["validation_included"]:
-        raise TrainingError(
-            f"{folder} was trained on the validation part, so that part cannot choose a share. "
-            "Measure the blend of a run that was not, and give that with --like."
         )
     pixels, truth = pictures_and_classes(run, folder / "split.csv", root, "validation")
     rows = []

@@ -68,7 +68,8 @@ def finetune(
             run has no head for become new heads.
         head_weights: What the loss of a new head counts for, by its column in the table; others count 1.
         progress: Whether to show progress bars.
-        after_pass: See `passes.Training`.
+        after_pass: See `passes.Training`. A training that goes on tells it the passes that were made before first, so
+            that it judges all of them.
 
     Returns:
         The new run's record, as in `run.json`.
@@ -93,8 +94,14 @@ def finetune(
     }
     checkpoint = Checkpoint(run / "checkpoint.npz", identity, newer=("values",))
     # Before anything in the folder is touched: another training's is refused, and stays as it is.
-    if checkpoint.load() is None:
+    known = checkpoint.load()
+    if known is None:
         begin_run(run)
+    elif after_pass is not None:
+        for row in known[0].history[1:]:
+            if not row.get("ran_away"):
+                after_pass(row)
+    del known  # its weights and moments, which the training reads again
     shutil.copyfile(targets or start / "split.csv", run / "split.csv")
     measured = None
     with first_goes_first():

@@ -398,6 +398,49 @@ def test_a_blend_lies_between_its_runs_at_the_share_that_validation_chose(
     assert "not of one line" in capsys.readouterr().err
 
 
+def test_a_blend_with_a_run_that_has_seen_validation_has_seen_it_whichever_of_the_two_it_is(
+    place: Path, tuned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = str(place / "small.weights.h5")
+    for name, source in (("seen-head", place / "head"), ("seen-tuned", tuned)):
+        record = json.loads((shutil.copytree(source, place / name) / "run.json").read_text())
+        record["trained_on"]["validation_included"] = True
+        (place / name / "run.json").write_text(json.dumps(record))
+    measured = shutil.copytree(tuned, place / "measured")
+    record = json.loads((measured / "run.json").read_text())
+    record["blended"] = {"share": 0.5, "temperature": 1.25, "tried": []}
+    (measured / "run.json").write_text(json.dumps(record))
+    for start, end, seen in (
+        ("seen-head", "tuned", "seen-head"),
+        ("head", "seen-tuned", "seen-tuned"),
+        ("head", "tuned", None),
+    ):
+        pair = ["--start", str(place / start), "--tuned", str(place / end), "--backbone-weights", weights]
+        run = f"between-{start}-{end}"
+        if seen:
+            more = ["--run", str(place / "none"), "--data", str(place / "data"), "--shares", "1"]
+            assert main(["blend", *pair, *more]) == 1
+            assert f"{seen} was trained on the validation part, so" in capsys.readouterr().err
+        assert main(["blend", *pair, "--run", str(place / run), "--like", str(measured)]) == 0
+        trained_on = read_run(place / run).record["trained_on"]
+        assert trained_on["validation_included"] == bool(seen)
+        assert trained_on["pictures"] == record["trained_on"]["pictures"]
+
+
+def test_a_training_that_goes_on_tells_its_earlier_passes_again(place: Path) -> None:
+    def stop_in_second(row: dict[str, Any]) -> None:
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(place, "told", after_pass=stop_in_second)
+    told: list[dict[str, Any]] = []
+    tune(place, "told", after_pass=told.append)
+    assert [row["epoch"] for row in told] == [1, 2]
+    history = json.loads((place / "told" / "history.json").read_text())
+    assert [row["validation_loss"] for row in told] == [row["validation_loss"] for row in history[1:]]
+
+
 def _in_another_part(row: str) -> str:
     head, _, part = row.rpartition(",")
     return f"{head},{'test' if part == 'train' else 'train'}"
