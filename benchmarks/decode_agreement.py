@@ -1,6 +1,6 @@
 """Does the fast way to decode change what the model answers? Its first answers beside those after exact decoding.
 
-    python -m benchmarks.decode_agreement pictures/ --model models/sport_classifier/3
+    python -m benchmarks.decode_agreement pictures/ --model models/sport_classifier/4
 
 Exact means: every pixel decoded, then one bilinear resize by Pillow, with no shortcut. Fast is what the gateway does
 (preprocessing.decode_picture). The pictures of the folder are taken as they are, and as JPEGs enlarged by the

@@ -1,6 +1,6 @@
 """What one picture costs on one core of a CPU: exported versions side by side, asked in turn.
 
-    python -m benchmarks.inference_cost models/sport_classifier/3 models/product_classifier/2
+    python -m benchmarks.inference_cost models/sport_classifier/4 models/product_classifier/2
 
 The versions are asked one after the other, round by round, so that other work on the machine weighs on all alike;
 each figure is the median of the rounds, and the ratio is to the first version named.

@@ -1,6 +1,6 @@
 """What bfloat16 gives on a CPU and what it costs: one exported version in both precisions, asked in turn.
 
-    python -m benchmarks.precision models/sport_classifier/3 --data pictures/ --split split.csv
+    python -m benchmarks.precision models/sport_classifier/4 --data pictures/ --split split.csv
 
 CPU time of a picture at several batch sizes, on one core, round by round so that other work on the machine weighs on
 both alike. With --data and --split, also how often the two name the same class first, and how often each is right,

@@ -1,6 +1,6 @@
 """Our model once more, with the float32 input that the old design sends: run as a process, for it needs TensorFlow.
 
-python -m benchmarks.old_design.export models/sport_classifier/3 folder/sport_classifier_float32/1
+python -m benchmarks.old_design.export models/sport_classifier/4 folder/sport_classifier_float32/1
 """
 
 import argparse
