@@ -62,7 +62,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SIDEWAYS = frozenset({5, 6, 7, 8})
+#: The EXIF orientations that change places of width and height.
+SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 
 # libjpeg-turbo has fast code for these alone; Pillow knows no others.
 _DCT_SCALES = (8, 4, 2, 1)
@@ -147,7 +148,7 @@ def decode_picture(
                 picture.load()
             # After loading: Pillow turns TIFFs upright by itself, and then says so.
             orientation = read_orientation(picture)
-            size = (height, width) if orientation in _SIDEWAYS else (width, height)
+            size = (height, width) if orientation in SIDEWAYS else (width, height)
             small = _shrink(picture, size) if image is None else _resize(image, size)
         except DECODER_ERRORS as error:
             raise CorruptPictureError(

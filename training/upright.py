@@ -2,9 +2,7 @@
 
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from preprocessing import read_orientation
-
-_ON_ITS_SIDE = frozenset({5, 6, 7, 8})
+from preprocessing import SIDEWAYS, read_orientation
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:
@@ -21,8 +19,8 @@ def upright_size(picture: Image.Image) -> tuple[int, int]:
     # alone only once it is loaded.
     already = (
         isinstance(picture, TiffImagePlugin.TiffImageFile)
-        and picture.tag_v2.get(ExifTags.Base.Orientation) in _ON_ITS_SIDE
+        and picture.tag_v2.get(ExifTags.Base.Orientation) in SIDEWAYS
     )
-    if read_orientation(picture) in _ON_ITS_SIDE and not already:
+    if read_orientation(picture) in SIDEWAYS and not already:
         return height, width
     return width, height
