@@ -20,7 +20,7 @@ from tqdm import tqdm
 from training.asking_runs import measure_first_head, pictures_and_classes, twin_of
 from training.errors import TrainingError
 from training.head_set import rows_with_temperatures
-from training.runs import TUNED_BACKBONE, FinishedRun, begin_run, check_apart, read_run, save_backbone
+from training.runs import HEAD, TUNED_BACKBONE, FinishedRun, begin_run, check_apart, read_run, save_backbone
 from training.settings import code_version, write_json
 from training.split_file import read_parts
 from training.tunable import backbone_and_head
@@ -78,7 +78,7 @@ def blend(
         # What either was trained on has left its mark in the weights between them.
         "trained_on": {
             "pictures": max(one.record["trained_on"]["pictures"] for one in (first, second)),
-            "validation_included": _has_seen(first) or _has_seen(second),
+            "validation_included": first.saw_validation or second.saw_validation,
         },
     }
     if "heads" in record:
@@ -90,7 +90,7 @@ def blend(
     backbone, head = backbone_and_head(twins[1])
     save_backbone(run / TUNED_BACKBONE, backbone)
     write_json(run / "run.json", record)
-    head.save(run / "head.npz")
+    head.save(run / HEAD)
     return record
 
 
@@ -121,13 +121,8 @@ def _same_line(start: Path, tuned: Path) -> bool:
     return bool(shared) and all(one[name] == other[name] for name in shared)
 
 
-def _has_seen(run: FinishedRun) -> bool:
-    """Whether a run was trained on the validation part."""
-    return bool(run.record["trained_on"]["validation_included"])
-
-
 def _check_unseen(folder: Path, run: FinishedRun) -> None:
-    if _has_seen(run):
+    if run.saw_validation:
         raise TrainingError(
             f"{folder} was trained on the validation part, so that part cannot choose a share. "
             "Measure the blend of runs that were not, and give that with --like."

@@ -31,6 +31,10 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
+#: What a checkpoint holds: how far the training has come, and lists of arrays by name.
+Saved = tuple[Progress, dict[str, list[NDArray[Any]]]]
+
+
 class Checkpoint:
     """One file with the numbers of a training, its progress and what it is a training of.
 
@@ -71,7 +75,7 @@ class Checkpoint:
                 f"{progress.epochs_done - 1} epochs is kept: make room and start the same command again."
             ) from error
 
-    def load(self) -> tuple[Progress, dict[str, list[NDArray[Any]]]] | None:
+    def load(self) -> Saved | None:
         """Read the state; None where there is none yet.
 
         Raises:

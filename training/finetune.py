@@ -81,9 +81,8 @@ def finetune(
     """
     check_apart(run, start)
     before = read_run(start, weights=weights, size=(settings.height, settings.width))
-    seen = bool(before.record["trained_on"]["validation_included"])
     source = _pictures(start, root, before, targets, head_weights or {})
-    parts = source.parts(both=on_validation or seen)
+    parts = source.parts(both=on_validation or before.saw_validation)
     identity = {
         "settings": settings.as_json(),
         "start": hashlib.sha256((start / HEAD).read_bytes()).hexdigest(),
@@ -99,9 +98,7 @@ def finetune(
         begin_run(run)
     elif after_pass is not None:
         for row in known[0].history[1:]:
-            if not row.get("ran_away"):
-                after_pass(row)
-    del known  # its weights and moments, which the training reads again
+            after_pass(row)
     shutil.copyfile(targets or start / "split.csv", run / "split.csv")
     measured = None
     with first_goes_first():
@@ -118,7 +115,7 @@ def finetune(
                 after_pass(row)
 
         training = Training(tunable, parts, pixels, measured, settings, progress=progress, after_pass=told)
-        state = training.run(checkpoint)
+        state = training.run(checkpoint, known)
     record = _record(before, settings, source, parts, state, start.name)
     backbone, head = backbone_and_head(tunable.twin)
     write_json(run / "history.json", state.history)

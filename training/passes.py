@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm.keras import TqdmCallback
 
 from training.batches import AugmentedBatches
-from training.checkpoint import Checkpoint, Progress
+from training.checkpoint import Checkpoint, Progress, Saved
 from training.data import Picture
 from training.finetune_settings import FinetuneSettings
 from training.head import RanAwayError, class_weights
@@ -90,8 +90,12 @@ class Training:
         self._optimizer = _optimizer(tunable, settings, self._steps)
         self._best: list[NDArray[np.float32]] = []
 
-    def run(self, checkpoint: Checkpoint) -> Progress:
+    def run(self, checkpoint: Checkpoint, found: Saved | None) -> Progress:
         """Make the passes that are still to be made, and give the twin the weights to keep.
+
+        Args:
+            checkpoint: Where the state is saved after each pass.
+            found: What was loaded from there, None if nothing; its arrays are taken out, to take no memory twice.
 
         Raises:
             RanAwayError: The very first pass ended in weights, a loss or answers that are not finite. A later one
@@ -102,7 +106,7 @@ class Training:
             loss=HeadsLoss(self._tunable.heads.slices.values(), self._settings.label_smoothing),
         )
         self._optimizer.build(self._tunable.network.trainable_variables)
-        state = self._restore(checkpoint) or Progress(history=[self._measured(0)])
+        state = self._restored(found) if found else Progress(history=[self._measured(0)])
         while state.epochs_done < self._settings.epochs and not self._is_over(state):
             self._pass(state)
             checkpoint.save(state, self._arrays())
@@ -126,32 +130,30 @@ class Training:
         self._tunable.twin.set_weights(averaged)
         row = self._measured(state.epochs_done)
         row |= {"loss": float(fitted.history["loss"][-1]), "seconds": round(time.monotonic() - begun, 1)}
-        if not _is_finite(row, averaged):
-            self._run_away(state, row)
-            return
+        if _is_finite(row, averaged):
+            self._keep_if_best(state, row)
+        else:
+            row = self._ran_away(state, row)
+        state.history.append(row)
+        if self._progress:
+            print(_line(row, state.best_epoch), flush=True)
+        if self._after_pass is not None:
+            self._after_pass(row)
+
+    def _keep_if_best(self, state: Progress, row: dict[str, Any]) -> None:
         losses = [one["validation_loss"] for one in state.history[1:] if "validation_loss" in one]
         if row.get("validation_loss", 0.0) < min(losses, default=np.inf) or self._parts.validation is None:
             state.best_epoch = state.epochs_done
             self._best = self._tunable.twin.get_weights()
-        state.history.append(row)
-        if self._progress:
-            print(_line(row), flush=True)
-        if self._after_pass is not None:
-            self._after_pass(row)
 
-    def _run_away(self, state: Progress, row: dict[str, Any]) -> None:
-        """End the training with what was best before this pass, whose row has no figures: they are no numbers."""
+    def _ran_away(self, state: Progress, row: dict[str, Any]) -> dict[str, Any]:
+        """The row of a pass that ends the training with what was best before it; it has no figures to tell."""
         if not state.best_epoch:
             raise RanAwayError(
                 f"The first pass gave no finite answers at a learning rate of {self._settings.learning_rate:g}. "
                 "Give a lower --learning-rate."
             )
-        row = {"epoch": row["epoch"], "ran_away": True, "seconds": row["seconds"]}
-        state.history.append(row)
-        if self._progress:
-            print(f"epoch {row['epoch']} ran away; kept is epoch {state.best_epoch}", flush=True)
-        if self._after_pass is not None:
-            self._after_pass(row)
+        return {"epoch": row["epoch"], "ran_away": True, "seconds": row["seconds"]}
 
     def _batches(self, epoch: int) -> AugmentedBatches:
         parts = self._parts
@@ -215,15 +217,12 @@ class Training:
         arrays = {name: [np.asarray(one) for one in ones] for name, ones in self._variables().items()}
         return arrays | {"best": list(self._best)}
 
-    def _restore(self, checkpoint: Checkpoint) -> Progress | None:
-        loaded = checkpoint.load()
-        if loaded is None:
-            return None
-        state, arrays = loaded
+    def _restored(self, found: Saved) -> Progress:
+        state, arrays = found
         for name, variables in self._variables().items():
-            for variable, array in zip(variables, arrays.get(name, []), strict=True):
+            for variable, array in zip(variables, arrays.pop(name, []), strict=True):
                 variable.assign(array)
-        self._best = arrays["best"]
+        self._best = arrays.pop("best")
         return state
 
 
@@ -252,7 +251,9 @@ def _figures(answers: NDArray[np.float32], classes: NDArray[np.int64]) -> dict[s
     }
 
 
-def _line(row: dict[str, Any]) -> str:
+def _line(row: dict[str, Any], best_epoch: int) -> str:
+    if row.get("ran_away"):
+        return f"epoch {row['epoch']} ran away; kept is epoch {best_epoch}"
     told = {key: value for key, value in row.items() if key != "heads"}
     told |= {f"{name}:top1": one["top1"] for name, one in row.get("heads", {}).items()}
     return " ".join(f"{key} {value:.4g}" for key, value in told.items())

@@ -26,7 +26,7 @@ from training.grouping import group_alike
 from training.hashing import hash_pictures
 from training.head import Candidate, Features, train_head, try_head
 from training.predicting import predict
-from training.runs import begin_run
+from training.runs import HEAD, begin_run
 from training.settings import TrainSettings, code_version, write_json
 from training.split import PARTS, Split, split_groups
 from training.split_file import read_places, write_split
@@ -317,5 +317,5 @@ def train(prepared: Prepared, settings: TrainSettings, run: Path, *, progress: b
             ],
         },
     )
-    HeadWeights.of(head).save(run / "head.npz")
+    HeadWeights.of(head).save(run / HEAD)
     return chosen

@@ -24,7 +24,7 @@ from training.features import FeatureStore
 from training.head import Features, HeadSettings, train_head
 from training.head_set import UNKNOWN, HeadSet, rows_with_temperatures
 from training.pipeline import embed
-from training.runs import TUNED_BACKBONE, begin_run, check_apart, read_run
+from training.runs import HEAD, TUNED_BACKBONE, begin_run, check_apart, read_run
 from training.settings import code_version, write_json
 from training.targets import read_targets
 from training.views import FLIP, ORIGINAL
@@ -118,7 +118,7 @@ def refit(
     for name in ("split.csv", TUNED_BACKBONE):
         shutil.copyfile(start / name, run / name)
     write_json(run / "run.json", record)
-    HeadWeights((*finished.head.layers[:-1], (kernel, bias))).save(run / "head.npz")
+    HeadWeights((*finished.head.layers[:-1], (kernel, bias))).save(run / HEAD)
     return record
 
 

@@ -37,6 +37,11 @@ class FinishedRun:
     backbone: keras.Model
     head: HeadWeights
 
+    @property
+    def saw_validation(self) -> bool:
+        """Whether it was trained on the validation part, which then can choose nothing any more."""
+        return bool(self.record["trained_on"]["validation_included"])
+
 
 def read_run(run: Path, *, weights: str | None = None, size: tuple[int, int] | None = None) -> FinishedRun:
     """Read a finished run.

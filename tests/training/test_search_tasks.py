@@ -7,11 +7,14 @@ from typing import Any
 import optuna
 import pytest
 
+from training.classifier import HeadWeights
 from training.errors import TrainingError
 from training.finetune_settings import FinetuneSettings
 from training.head import RanAwayError
+from training.runs import FinishedRun
 from training.search import tasks
 from training.search.tasks import FinetuneSource, FinetuneTask
+from training.settings import TrainSettings
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def record() -> dict[str, Any]:
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: dict[str, Any]) -> FinetuneTask:
     """A task whose run is not read, and whose fine-tuning makes two passes of a loss of 2 and 1."""
     layers = [SimpleNamespace(name=f"block_{n}") for n in range(8)]
-    run = SimpleNamespace(record=record, backbone=SimpleNamespace(layers=layers))
+    run = FinishedRun(record, TrainSettings(), SimpleNamespace(layers=layers), HeadWeights(()))
     monkeypatch.setattr(tasks, "read_run", lambda *_, **__: run)
 
     def finetune(*paths: Any, after_pass: Any, **_: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from training.finetune_settings import FinetuneSettings
 from training.head import Features, HeadSettings, RanAwayError, try_head
 from training.head_options import head_arguments
 from training.pipeline import Prepared
-from training.runs import read_run
+from training.runs import HEAD, read_run
 from training.search.space import Draw, draw_finetuning, draw_head, unfreezing_depths
 from training.settings import TrainSettings
 from training.tunable import first_trained
@@ -233,7 +233,7 @@ class FinetuneTask:
                 unfreeze from.
         """
         run = read_run(source.start, weights=source.weights)
-        if run.record["trained_on"]["validation_included"]:
+        if run.saw_validation:
             raise TrainingError(
                 f"{source.start} was trained on the validation part, so that nothing is left to choose by. "
                 "Start from a run made with --final-on-train-only."
@@ -254,7 +254,7 @@ class FinetuneTask:
             "command": self.command,
             "settings": self._base.as_json(),
             "kept": self.kept,
-            "start": hashlib.sha256((self._source.start / "head.npz").read_bytes()).hexdigest(),
+            "start": hashlib.sha256((self._source.start / HEAD).read_bytes()).hexdigest(),
             "data": self._fingerprint,
             "targets": _digest(self._source.targets),
             "head_weights": dict(self._source.head_weights),
